@@ -1,0 +1,38 @@
+//! lxc.conf: one table of keys as the source of every operation on a key.
+//!
+//! **Is** the configuration language of LXC: parse, get, set, clear, list and save, with typed
+//! values and diagnostics that name file and line.
+//! **Knows** nothing else: not Linux, not containers' lives.
+//! **Never** does I/O other than reading the files it is told to read.
+//!
+//! A key is one row of `table.rs`: its name, its sentence, the field of [`Values`] it fills, its
+//! grammar and its text form. Everything else (set, get, clear, list, save, documentation, tests)
+//! reads that row.
+#![forbid(unsafe_code)]
+
+pub mod capabilities;
+mod config;
+mod diagnostic;
+mod documentation;
+mod file;
+mod global;
+mod grammar;
+mod listing;
+mod mount_entry;
+mod rows;
+mod setting;
+pub mod signals;
+mod table;
+#[cfg(test)]
+mod table_tests;
+mod text;
+mod unknown;
+mod values;
+pub mod words;
+
+pub use config::{Assignment, Config};
+pub use diagnostic::{Details, Diagnostic, Kind};
+pub use documentation::{KeyDoc, documentation};
+pub use global::{GLOBAL_KEYS, GlobalConfig, GlobalKey};
+pub use mount_entry::parse_fstab_line;
+pub use values::*;

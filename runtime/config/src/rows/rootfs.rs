@@ -1,0 +1,64 @@
+//! `lxc.rootfs.path`.
+
+use crate::grammar;
+use crate::setting::{Fault, Input, Setting};
+use crate::values::Values;
+
+/// Type words of `TYPE:PATH`.
+const STORAGE_TYPES: &[&str] = &[
+    "dir",
+    "zfs",
+    "lvm",
+    "rbd",
+    "btrfs",
+    "overlay",
+    "overlayfs",
+    "loop",
+    "nbd",
+];
+
+/// `lxc.rootfs.path = [TYPE:]PATH`.
+pub(crate) struct RootfsPath;
+
+impl Setting<Values> for RootfsPath {
+    fn set(&self, values: &mut Values, input: &Input) -> Result<(), Fault> {
+        let (storage, path) = split_type(input.value)?;
+        values.rootfs.path = Some(grammar::located(input, path.to_owned()));
+        values.rootfs.storage = storage.map(str::to_owned);
+        Ok(())
+    }
+
+    fn clear(&self, values: &mut Values) {
+        values.rootfs.path = None;
+        values.rootfs.storage = None;
+    }
+
+    fn get(&self, values: &Values) -> Option<String> {
+        values.rootfs.path.as_ref().map(|path| path.value.clone())
+    }
+}
+
+/// The type word and the path. A `:` behind a `/` belongs to the path.
+fn split_type(value: &str) -> Result<(Option<&str>, &str), Fault> {
+    let Some((word, path)) = value
+        .split_once(':')
+        .filter(|(word, _)| !word.contains('/'))
+    else {
+        return Ok((None, value));
+    };
+    if !STORAGE_TYPES.contains(&word) {
+        let known = STORAGE_TYPES.join(", ");
+        return Err(Fault::bad(
+            "not a storage type",
+            format!("PATH or TYPE:PATH with one of {known} is expected"),
+        )
+        .about(word));
+    }
+    if path.is_empty() {
+        return Err(Fault::bad(
+            "no path behind the type",
+            format!("{word}:PATH is expected"),
+        ));
+    }
+    Ok((Some(word), path))
+}

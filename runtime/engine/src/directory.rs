@@ -1,0 +1,141 @@
+//! A container's directory: made, marked as being filled, written, removed.
+
+use crate::failure::{Failure, FailureKind};
+use lxc_kernel::{Errno, Result, SysError, file, lock};
+use rustix::fs::{Mode, OFlags};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// Marks a container whose creation has not finished.
+const PARTIAL: &str = "partial";
+
+/// The mark of a creation in progress; dropped, it is gone.
+pub struct Partial {
+    path: PathBuf,
+    _lock: OwnedFd,
+}
+
+/// What a `partial` file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    /// No mark: the container is whole.
+    Finished,
+    /// Somebody is at it.
+    Ongoing,
+    /// Whoever was at it has died.
+    Abandoned,
+}
+
+impl Partial {
+    /// Marks `directory`; the lock lasts as long as the returned value.
+    pub fn mark(directory: &Path) -> Result<Partial> {
+        let path = directory.join(PARTIAL);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mark = rustix::fs::open(&path, flags, Mode::empty())
+            .map_err(|e| SysError::new("open", path.display().to_string(), e))?;
+        lock::lock(mark.as_fd())?;
+        Ok(Partial { path, _lock: mark })
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // A creation that failed has removed the whole directory already.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Whether `directory` is whole.
+pub fn creation(directory: &Path) -> Creation {
+    let path = directory.join(PARTIAL);
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let found = match rustix::fs::open(&path, flags, Mode::empty()) {
+        Ok(found) => found,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Creation::Finished,
+        // One that we may not look at belongs to somebody who is at it.
+        Err(_) => return Creation::Ongoing,
+    };
+    let locked = lock::is_locked(found.as_fd()).unwrap_or(true);
+    if locked { Creation::Ongoing } else { Creation::Abandoned }
+}
+
+/// Makes the container's directory, mode 0770, and its parents, 0755; `true` if it was not there.
+pub fn make(directory: &Path) -> Result<bool> {
+    if let Some(parent) = directory.parent() {
+        std::fs::create_dir_all(parent).map_err(|e| io("mkdir", parent, &e))?;
+    }
+    match rustix::fs::mkdir(directory, Mode::from_raw_mode(0o770)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(error) => Err(SysError::new("mkdir", directory.display().to_string(), error)),
+    }
+}
+
+/// Makes the rootfs directory and its parents, mode 0755; `true` if it was not there.
+pub fn make_rootfs(path: &Path) -> Result<bool> {
+    if path.is_dir() {
+        return Ok(false);
+    }
+    std::fs::create_dir_all(path).map_err(|e| io("mkdir", path, &e))?;
+    Ok(true)
+}
+
+/// Replaces a configuration file as a whole: a reader sees the old one or the new one.
+pub fn write_config(path: &Path, text: &str) -> Result<()> {
+    file::replace_file(path, text.as_bytes(), 0o640)
+}
+
+/// Removes a directory tree, one device only, never through links; what is named in `keep` at its
+/// top stays. A tree that is not there is no error.
+pub fn remove(path: &Path, keep: &[&str]) -> Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(SysError::new("rmdir", path.display().to_string(), Errno::BUSY));
+    };
+    let parent = match file::open_dir(parent) {
+        Err(error) if error.errno == Errno::NOENT => return Ok(()),
+        opened => opened?,
+    };
+    match file::remove_tree(parent.as_fd(), &name.to_string_lossy(), keep) {
+        Err(error) if error.errno == Errno::NOENT => Ok(()),
+        done => done,
+    }
+}
+
+/// Runs a template by LXC's contract and waits for it; its output is the caller's.
+///
+/// # Errors
+/// It cannot be executed, or ends with another code than 0.
+pub fn run_template(
+    program: &Path,
+    directory: &Path,
+    name: &str,
+    rootfs: &Path,
+    args: &[String],
+    quiet: bool,
+) -> std::result::Result<(), Failure> {
+    use std::process::{Command, Stdio};
+    let mut command = Command::new(program);
+    command
+        .arg(format!("--path={}", directory.display()))
+        .arg(format!("--name={name}"))
+        .arg(format!("--rootfs={}", rootfs.display()))
+        .args(args);
+    if quiet {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    let told = |how: String| {
+        Failure::new(FailureKind::Step, format!("the template {} {how}", program.display()))
+    };
+    let ended = command.status().map_err(|e| {
+        told(format!("cannot be executed: {e}")).hint("make it executable ('chmod +x')")
+    })?;
+    match ended.success() {
+        true => Ok(()),
+        false => Err(told(format!("failed ({ended})")).hint("its own messages above say why")),
+    }
+}
+
+fn io(call: &'static str, path: &Path, error: &std::io::Error) -> SysError {
+    let errno = error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error);
+    SysError::new(call, path.display().to_string(), errno)
+}

@@ -1,0 +1,98 @@
+//! What a user can do about a failed step: one place for every remedy.
+
+use lxc_kernel::Errno;
+use lxc_plan::Step;
+
+/// The remedy for `step` failing with `errno`, when there is one worth saying.
+pub fn hint(step: &Step, errno: Errno) -> Option<String> {
+    let text = match (step, errno) {
+        (Step::Exec(program), Errno::NOENT) => format!(
+            "{} is not in the container's rootfs, or its interpreter or libraries are missing there; \
+             set lxc.init.cmd or name another program after '--'",
+            program.argv[0]
+        ),
+        (Step::Exec(program), Errno::ACCESS) => {
+            format!("{} is not executable: 'chmod +x' it inside the rootfs", program.argv[0])
+        }
+        (Step::Exec(program), Errno::NOEXEC) => format!(
+            "{} is not a program of this machine's architecture, nor a script with '#!'",
+            program.argv[0]
+        ),
+        (Step::Exec(program), Errno::LOOP | Errno::NOTDIR) if program.cwd.is_some() => {
+            "correct lxc.init.cwd: a directory inside the container".into()
+        }
+        (Step::CreateVeth(veth), Errno::NODEV) => match &veth.link {
+            Some(bridge) => format!(
+                "the bridge {bridge} does not exist; create it ('ip link add {bridge} type bridge') \
+                 or correct lxc.net.{}.link",
+                veth.index
+            ),
+            None => "the kernel has no veth devices (CONFIG_VETH)".into(),
+        },
+        (Step::CreateVeth(veth), Errno::EXIST) => format!(
+            "an interface of that name exists already; choose another lxc.net.{}.veth.pair",
+            veth.index
+        ),
+        (Step::CreateVeth(veth), Errno::INVAL) if veth.link.is_some() => format!(
+            "{} is not a bridge that takes ports; name a Linux bridge",
+            veth.link.as_deref().unwrap_or_default()
+        ),
+        (Step::CreateCgroup { .. } | Step::EnterCgroup { .. }, Errno::ROFS | Errno::ACCESS) => {
+            "the cgroup hierarchy is not writable; remount it read-write or delegate it to this user"
+                .into()
+        }
+        (Step::CreateCgroup { .. }, Errno::RANGE) => {
+            "a thousand cgroups of this name exist; remove those that are empty".into()
+        }
+        (Step::CreateCgroup { .. }, Errno::NOSPC | Errno::AGAIN) => {
+            "the number of cgroups is limited (cgroup.max.descendants); raise the limit".into()
+        }
+        (Step::LimitCgroup { file, .. } | Step::LimitDevice { file, .. }, Errno::NOENT) => {
+            format!("the kernel has no file {file} in this cgroup; correct the name")
+        }
+        (Step::LimitCgroup { .. } | Step::LimitDevice { .. }, Errno::INVAL | Errno::RANGE) => {
+            "the kernel does not take this value; see its cgroup documentation for the file".into()
+        }
+        (Step::Mount(mount), Errno::NOENT) => format!(
+            "{} does not exist, or the target {} does not; add 'create=dir' (or create=file) to make \
+             the target, or 'optional' to go on without",
+            mount.entry.source,
+            mount.shown()
+        ),
+        (Step::Mount(mount), Errno::NODEV) => {
+            format!("the kernel has no filesystem '{}'; load its module", mount.entry.fstype)
+        }
+        (Step::MountRootfs { target, .. }, Errno::NOENT) => {
+            format!("create the mount point ('mkdir -p {target}') or set lxc.rootfs.mount")
+        }
+        (Step::MountProc { .. } | Step::MountSys(_) | Step::MountDev { .. }, Errno::LOOP | Errno::NOTDIR) => {
+            "the directory is a link or a file inside the rootfs; it must be a real directory".into()
+        }
+        (Step::PopulateDev | Step::LinkDev | Step::SetUpTerminals(_), Errno::LOOP | Errno::NOTDIR) => {
+            "/dev of the rootfs must be a real directory; remove the link, or set lxc.autodev = 1"
+                .into()
+        }
+        (Step::PinRootfs { path }, Errno::ACCESS | Errno::PERM) => {
+            format!("make {path} writable for the user who starts the container")
+        }
+        (Step::CompileSeccomp { path }, Errno::NOENT) => {
+            format!("create {path}, or remove lxc.seccomp.profile")
+        }
+        (Step::OpenConsoleLog { .. }, _) => {
+            "name a regular file in a directory that exists and is writable".into()
+        }
+        (Step::CloneGuest { .. }, Errno::PERM) => {
+            "creating namespaces needs root; start the container as root".into()
+        }
+        (Step::CloneGuest { .. }, Errno::NOSPC) => {
+            "a limit in /proc/sys/user/max_*_namespaces is reached; raise it".into()
+        }
+        (Step::CloneGuest { .. }, Errno::INVAL) => {
+            "the kernel lacks one of these namespaces; see lxc-checkconfig".into()
+        }
+        (_, Errno::PERM | Errno::ACCESS) => "permission is missing; start the container as root".into(),
+        (_, Errno::NOSPC) => "no space is left there".into(),
+        _ => return None,
+    };
+    Some(text)
+}

@@ -1,0 +1,253 @@
+//! Hooks: users' programs at fixed moments of a container's life.
+//!
+//! A hook's command line is shell words by LXC's contract; everything else reaches it as positional
+//! arguments, never as text that a shell reads again.
+
+use crate::failure::{Failure, FailureKind};
+use crate::guest::{GuestWorld, Problem};
+use lxc_config::Values;
+use lxc_kernel::process::{self, Ended, SpawnSpec};
+use lxc_kernel::{Result, SysError};
+use lxc_plan::{HookKind, HookRun};
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// A hook's output is kept up to here, for the log and for the failure.
+const OUTPUT_MAX: usize = 64 * 1024;
+
+/// What every hook of one container finds in its environment and arguments.
+#[derive(Debug, Clone, Default)]
+pub struct HookEnvironment {
+    /// Container.
+    pub name: String,
+    /// `lxc.hook.version`.
+    pub version: u8,
+    /// `LXC_*` variables.
+    pub variables: Vec<(String, String)>,
+    /// `lxc.environment`, for hooks on the guest's side.
+    pub guest_variables: Vec<(String, String)>,
+}
+
+impl HookEnvironment {
+    /// The variables that are known before anything has started.
+    pub fn new(name: &str, config_file: &str, values: &Values, mount: Option<&str>) -> Self {
+        let mut variables = vec![("LXC_NAME".to_string(), name.to_string())];
+        let mut set = |name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                variables.push((name.to_string(), value.to_string()));
+            }
+        };
+        set("LXC_CONFIG_FILE", (!config_file.is_empty()).then_some(config_file));
+        set("LXC_ROOTFS_MOUNT", mount);
+        set("LXC_ROOTFS_PATH", values.rootfs.path.as_ref().map(|p| p.value.as_str()));
+        if let lxc_config::ConsolePath::Path(path) = &values.console.path {
+            set("LXC_CONSOLE", Some(path));
+        }
+        set("LXC_CONSOLE_LOGPATH", values.console.logfile.as_ref().map(|p| p.value.as_str()));
+        let cgns = rustix::fs::access("/proc/self/ns/cgroup", rustix::fs::Access::EXISTS).is_ok();
+        set("LXC_CGNS_AWARE", cgns.then_some("1"));
+        set("LXC_LOG_LEVEL", Some(crate::log::level_name(values.log.level.unwrap_or(5))));
+        set("LXC_HOOK_VERSION", Some(if values.hooks.version == 1 { "1" } else { "0" }));
+        let guest = values.environment.iter();
+        HookEnvironment {
+            name: name.to_string(),
+            version: values.hooks.version,
+            variables,
+            guest_variables: guest.map(|v| (v.value.name.clone(), v.value.value.clone())).collect(),
+        }
+    }
+
+    /// Sets a variable that became known meanwhile.
+    pub fn set(&mut self, name: &str, value: String) {
+        self.variables.retain(|(n, _)| n != name);
+        self.variables.push((name.to_string(), value));
+    }
+}
+
+/// Variables that steer programs of the host: an image's configuration must not set them for a hook
+/// that runs with the host's files.
+fn steers_programs(name: &str) -> bool {
+    name.starts_with("LD_")
+        || name.starts_with("GLIBC_")
+        || name.ends_with("PATH")
+        || matches!(name, "ENV" | "BASH_ENV" | "IFS" | "SHELLOPTS" | "PS4")
+}
+
+/// A hook that runs.
+pub struct Running {
+    /// What it is, for messages.
+    pub run: HookRun,
+    pidfd: OwnedFd,
+    output: OwnedFd,
+    text: Vec<u8>,
+}
+
+/// Starts a hook; `extra` are LXC's further arguments (namespace paths, …).
+pub fn spawn(run: &HookRun, environment: &HookEnvironment, extra: &[String]) -> Result<Running> {
+    let shell = process::open_program(Path::new("/bin/sh"))?;
+    let script = format!("exec {} \"$@\"", run.command);
+    let mut argv = vec!["sh".to_string(), "-c".into(), script, "sh".into()];
+    let mut env: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)))
+        .collect();
+    let mut set = |name: &str, value: &str| {
+        env.retain(|(n, _)| n != name);
+        env.push((name.to_string(), value.to_string()));
+    };
+    let inside = run.kind.in_guest_before_switch();
+    if inside || run.kind == HookKind::Start {
+        for (name, value) in &environment.guest_variables {
+            if !(inside && steers_programs(name)) {
+                set(name, value);
+            }
+        }
+    }
+    for (name, value) in &environment.variables {
+        set(name, value);
+    }
+    if environment.version == 1 {
+        set("LXC_HOOK_TYPE", run.kind.name());
+        set("LXC_HOOK_SECTION", "lxc");
+    } else {
+        argv.extend([environment.name.clone(), "lxc".into(), run.kind.name().into()]);
+    }
+    argv.extend_from_slice(extra);
+    let strings = |list: Vec<String>| -> Result<Vec<CString>> {
+        let convert = |text: String| {
+            CString::new(text.clone())
+                .map_err(|_| SysError::new("execve", text, lxc_kernel::Errno::INVAL))
+        };
+        list.into_iter().map(convert).collect()
+    };
+    let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(|e| SysError::new("pipe2", String::new(), e))?;
+    lxc_kernel::socket::set_nonblocking(ours.as_fd(), true)?;
+    let spec = SpawnSpec {
+        program: shell.as_fd(),
+        argv: strings(argv)?,
+        env: strings(env.into_iter().map(|(n, v)| format!("{n}={v}")).collect())?,
+        fds: vec![(theirs.as_fd(), 1), (theirs.as_fd(), 2)],
+        new_session: false,
+        close_from: Some(3),
+        reset_signals: true,
+    };
+    let (_, pidfd) = process::spawn(&spec)?;
+    Ok(Running { run: run.clone(), pidfd, output: ours, text: Vec::new() })
+}
+
+impl Running {
+    /// Readable when the hook has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Readable when it has written something.
+    pub fn output(&self) -> BorrowedFd<'_> {
+        self.output.as_fd()
+    }
+
+    /// Takes what has been written; never blocks. `false` at the end.
+    pub fn collect(&mut self) -> bool {
+        let mut buffer = [0u8; 4096];
+        loop {
+            match rustix::io::read(&self.output, &mut buffer) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    let room = OUTPUT_MAX.saturating_sub(self.text.len());
+                    self.text.extend_from_slice(&buffer[..count.min(room)]);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return true,
+            }
+        }
+    }
+
+    /// The verdict, once it has ended; `None` while it runs.
+    pub fn verdict(&mut self) -> Result<Option<std::result::Result<(), Failure>>> {
+        let Some(ended) = process::wait_pidfd(self.pidfd.as_fd(), false)? else { return Ok(None) };
+        self.collect();
+        let text = String::from_utf8_lossy(&self.text).into_owned();
+        for line in text.lines() {
+            log::debug!("Script exec {} produced output: {line}", self.run.command);
+        }
+        Ok(Some(match ended {
+            Ended::Exited(0) => Ok(()),
+            ended => Err(failure(&self.run, ended, &text)),
+        }))
+    }
+}
+
+fn failure(run: &HookRun, ended: Ended, output: &str) -> Failure {
+    let how = match ended {
+        Ended::Exited(code) => format!("exited with {code}"),
+        Ended::Killed { signal, .. } => format!("was killed by signal {signal}"),
+    };
+    let sentence =
+        format!("the {} hook '{}' {how} ({})", run.kind.name(), run.command, run.origin);
+    let last = output.lines().rev().find(|l| !l.trim().is_empty());
+    let hint = match (last, ended) {
+        (Some(line), _) => format!("its last line of output: {line}"),
+        (None, Ended::Exited(126 | 127)) => "the program is missing or not executable".into(),
+        (None, _) => "it printed nothing; run it by hand to see why".into(),
+    };
+    Failure::new(FailureKind::Step, sentence).hint(hint)
+}
+
+/// Runs a hook on the guest's side and waits for it: nothing else is to be done there meanwhile.
+pub fn run_in_guest(
+    run: &HookRun,
+    world: &GuestWorld<'_>,
+) -> std::result::Result<(), Problem> {
+    let mut running = spawn(run, world.hooks, &[])?;
+    wait_for_end(&mut running)?;
+    match running.verdict()? {
+        Some(verdict) => verdict.map_err(Problem::Told),
+        None => Ok(()),
+    }
+}
+
+/// Blocks until the hook has ended, taking what it writes; one that closes its output early is
+/// waited for by its pidfd alone.
+fn wait_for_end(running: &mut Running) -> Result<()> {
+    use lxc_kernel::events::{Interest, Poller};
+    let poller = Poller::new()?;
+    let readable = Interest::READ;
+    poller.add(running.pidfd(), 0, readable)?;
+    poller.add(running.output(), 1, readable)?;
+    loop {
+        for event in poller.wait(None)? {
+            if event.token == 0 {
+                return Ok(());
+            }
+            if !running.collect() {
+                poller.remove(running.output())?;
+            }
+        }
+    }
+}
+
+/// Runs the destroy hooks, which have no monitor, in order; the first that fails ends it.
+pub fn run_destroy(
+    name: &str,
+    config_file: &str,
+    values: &Values,
+) -> std::result::Result<(), Failure> {
+    let mount = values.rootfs.mount.as_deref();
+    let environment = HookEnvironment::new(name, config_file, values, mount);
+    for run in HookRun::all(HookKind::Destroy, &values.hooks) {
+        let verdict = spawn(&run, &environment, &[]).and_then(|mut running| {
+            wait_for_end(&mut running)?;
+            running.verdict()
+        });
+        match verdict {
+            Ok(Some(verdict)) => verdict?,
+            Ok(None) => {}
+            Err(error) => {
+                let sentence = format!("cannot run the hook '{}' ({})", run.command, run.origin);
+                return Err(Failure::new(FailureKind::Step, sentence).caused_by(&error));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! What the monitor knows and holds of its container, and what it answers when asked.
+
+use crate::monitor::life::{self, Event, Phase};
+use crate::step::cgroup::Cgroups;
+use crate::wire::{Answers, ConsoleLog, State};
+use lxc_config::Config;
+use lxc_kernel::{Errno, process};
+use lxc_plan::Namespaces;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Filesystem magic of cgroup v1 (`linux/magic.h`).
+const CGROUP_MAGIC: i32 = 0x0027_e0eb;
+/// Filesystem magic of cgroup v2.
+const CGROUP2_MAGIC: i32 = 0x6367_7270;
+
+/// The container's init.
+pub struct Init {
+    /// Its pid as the monitor sees it.
+    pub pid: i32,
+    /// Itself.
+    pub pidfd: OwnedFd,
+}
+
+/// A terminal that can be lent.
+pub struct Tty {
+    /// The master.
+    pub master: OwnedFd,
+    /// Lent to a client.
+    pub busy: bool,
+}
+
+/// The container, as its monitor holds it.
+pub struct Live {
+    /// Name.
+    pub name: String,
+    /// Directory of all containers, as the creator spelled it.
+    pub lxcpath: String,
+    /// The configuration in force, with what the start has filled in.
+    pub config: Config,
+    /// Where in its life it is.
+    pub phase: Phase,
+    /// Its cgroups.
+    pub cgroups: Cgroups,
+    /// Its init, once there is one.
+    pub init: Option<Init>,
+    /// Namespaces it has of its own.
+    pub namespaces: Namespaces,
+    /// Its devpts.
+    pub devpts: Option<OwnedFd>,
+    /// Its ttys.
+    pub ttys: Vec<Tty>,
+    /// Host ends of its veths: N and name.
+    pub veths: Vec<(u32, String)>,
+    /// Its namespaces by name, kept for stop hooks.
+    pub namespace_fds: Vec<(&'static str, OwnedFd)>,
+    /// Keeps the rootfs from being made read-only.
+    pub pin: Option<OwnedFd>,
+}
+
+impl Live {
+    /// Moves on in the life cycle; `true` if that changed anything.
+    pub fn happened(&mut self, event: Event) -> bool {
+        match life::next(self.phase, event) {
+            Some(phase) => {
+                self.phase = phase;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Forgets what belonged to one run of init.
+    pub fn forget_run(&mut self) {
+        self.init = None;
+        self.devpts = None;
+        self.ttys.clear();
+        self.veths.clear();
+        self.namespace_fds.clear();
+        self.pin = None;
+    }
+
+    /// Thaws it: a frozen process takes no signal but is to be killed.
+    pub fn thaw(&self) {
+        // A hierarchy without a freezer has nothing frozen.
+        let _ = self.cgroups.limit(false, "freezer.state", b"THAWED");
+        if self.cgroups.pure_unified() {
+            let _ = self.cgroups.limit(true, "cgroup.freeze", b"0");
+        }
+    }
+}
+
+impl Answers for Live {
+    fn state(&self) -> State {
+        life::state(self.phase)
+    }
+
+    fn set_state(&mut self, state: State) {
+        self.happened(Event::Announced(state));
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn lxcpath(&self) -> &str {
+        &self.lxcpath
+    }
+
+    fn init_pid(&self) -> Option<i32> {
+        self.init.as_ref().map(|i| i.pid)
+    }
+
+    fn init_pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.init.as_ref().map(|i| i.pidfd.as_fd())
+    }
+
+    fn clone_flags(&self) -> u64 {
+        self.namespaces.0
+    }
+
+    fn config_item(&self, key: &str) -> Option<String> {
+        self.config.get(key).ok().flatten()
+    }
+
+    fn cgroup_path(&self, controller: Option<&str>, _limit: bool) -> Option<String> {
+        self.cgroups.payload_path(controller)
+    }
+
+    fn cgroup_layout(&self) -> i32 {
+        self.cgroups.layout_number()
+    }
+
+    fn cgroup_utilities(&self) -> u32 {
+        // Bit 1: the v2 freezer, which every supported kernel (5.2 and later) has.
+        if self.cgroups.pure_unified() { 2 } else { 0 }
+    }
+
+    fn cgroup_fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.cgroups.payload_fds()
+    }
+
+    fn cgroup_fd(&self, controller: &str, _limit: bool) -> Option<(BorrowedFd<'_>, i32)> {
+        let (fd, unified) = self.cgroups.payload_fd(controller)?;
+        Some((fd, if unified { CGROUP2_MAGIC } else { CGROUP_MAGIC }))
+    }
+
+    fn cgroup2_fd(&self, _limit: bool) -> Option<BorrowedFd<'_>> {
+        self.cgroups.payload_unified()
+    }
+
+    fn devpts_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.devpts.as_ref().map(AsFd::as_fd)
+    }
+
+    fn stop(&mut self) -> Result<(), Errno> {
+        let signal = self.config.values().signals.stop.unwrap_or(libc::SIGKILL);
+        let init = self.init.as_ref().ok_or(Errno::SRCH)?;
+        process::pidfd_signal(init.pidfd.as_fd(), signal).map_err(|e| e.errno)?;
+        self.thaw();
+        Ok(())
+    }
+
+    fn freeze(&mut self, _freeze: bool, _timeout: i32) -> Result<(), Errno> {
+        // ENOENT sends the client to the v1 freezer; on v2 it works through the cgroup's descriptor.
+        Err(if self.cgroups.pure_unified() { Errno::OPNOTSUPP } else { Errno::NOENT })
+    }
+
+    fn open_tty(&mut self, which: i32) -> Option<(i32, OwnedFd)> {
+        let index = match which {
+            -1 => self.ttys.iter().position(|t| !t.busy)?,
+            // The console itself is not lent yet.
+            0 => return None,
+            number => usize::try_from(number).ok()?.checked_sub(1)?,
+        };
+        let tty = self.ttys.get_mut(index).filter(|t| !t.busy)?;
+        let master = tty.master.try_clone().ok()?;
+        tty.busy = true;
+        Some((index as i32 + 1, master))
+    }
+
+    fn close_tty(&mut self, number: i32) {
+        let index = usize::try_from(number).ok().and_then(|n| n.checked_sub(1));
+        if let Some(tty) = index.and_then(|i| self.ttys.get_mut(i)) {
+            tty.busy = false;
+        }
+    }
+
+    fn console_log(&mut self, _log: &ConsoleLog) -> Result<Vec<u8>, Errno> {
+        // No ring buffer is configured: lxc.console.buffer.size is not implemented yet.
+        Err(Errno::FAULT)
+    }
+}

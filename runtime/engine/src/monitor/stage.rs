@@ -1,0 +1,287 @@
+//! From the program's first line to a monitor that waits: stage 1, stage 2, and their end.
+
+use crate::console::RawTerminal;
+use crate::facts;
+use crate::failure::{Failure, FailureKind};
+use crate::hooks::HookEnvironment;
+use crate::log;
+use crate::message::Report;
+use crate::monitor::life::{Event, Phase};
+use crate::monitor::{Live, Monitor};
+use crate::request::MonitorRequest;
+use crate::step::cgroup::Cgroups;
+use crate::wire::{Address, BindError, Server};
+use lxc_config::Config;
+use lxc_kernel::events::Poller;
+use lxc_kernel::process::{self, CloneSpec, Cloned, Ended};
+use lxc_kernel::signals::{self, SignalFd};
+use lxc_kernel::{Errno, fd};
+use lxc_plan::{HierarchyFact, Namespaces};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// The program ran its container to the end.
+const RAN: i32 = 0;
+/// It never ran.
+const FAILED: i32 = 1;
+
+/// Stage 1: claims what makes this container ours, then lets stage 2 be born in its cgroup.
+/// Returns the exit code of whichever process returns.
+pub fn enter(request: MonitorRequest, report: Option<OwnedFd>) -> i32 {
+    let mut caller = Caller { report, request: request.clone() };
+    match prepare(request, &mut caller) {
+        Ok(code) => code,
+        Err(failure) => {
+            caller.tell(failure);
+            FAILED
+        }
+    }
+}
+
+/// Whoever asked for the start, until a monitor exists that can tell it.
+struct Caller {
+    report: Option<OwnedFd>,
+    request: MonitorRequest,
+}
+
+impl Caller {
+    fn tell(&mut self, failure: Failure) {
+        ::log::error!("{failure}");
+        match self.report.take() {
+            Some(report) => {
+                use std::os::fd::AsFd;
+                // A caller that has gone does not want to know.
+                let _ = crate::message::send(report.as_fd(), &Report::Failed(failure), &[]);
+            }
+            None => log::complain(&self.request.log, &self.request.name, &failure.to_string()),
+        }
+    }
+}
+
+fn prepare(request: MonitorRequest, caller: &mut Caller) -> Result<i32, Failure> {
+    let broken = |what: &str| {
+        let sentence = format!("the monitor cannot {what}");
+        move |error: lxc_kernel::SysError| {
+            Failure::new(FailureKind::Monitor, sentence).caused_by(&error)
+        }
+    };
+    signals::block_all_but_fatal().map_err(broken("block signals"))?;
+    if !request.foreground {
+        fd::null_stdio().map_err(broken("open /dev/null"))?;
+        process::chdir(Path::new("/")).map_err(broken("change to /"))?;
+    }
+    // A log that cannot be opened must not keep a container from starting.
+    let _ = log::init(request.log.clone(), &request.name);
+    let config = request.configuration()?;
+    let server = claim_name(&request)?;
+    let hierarchies = facts::cgroups().map_err(broken("find the cgroup hierarchies"))?;
+    let cgroups = claim_cgroup(&request.name, &hierarchies)?;
+
+    if request.foreground {
+        return Ok(stage_two(request, config, server, cgroups, hierarchies, false, caller));
+    }
+    let spec = CloneSpec {
+        namespaces: 0,
+        into_cgroup: cgroups.monitor_unified(),
+        exit_signal: libc::SIGCHLD,
+        extra: 0,
+    };
+    let (cloned, born) = match process::clone_process(&spec) {
+        // Kernels before 5.7, and filters: the slow way in.
+        Err(error) if spec.into_cgroup.is_some() => {
+            ::log::info!("no CLONE_INTO_CGROUP: {error}");
+            let plain = CloneSpec { into_cgroup: None, ..spec };
+            (process::clone_process(&plain), false)
+        }
+        cloned => (cloned, spec.into_cgroup.is_some()),
+    };
+    match cloned.map_err(broken("clone itself"))? {
+        // The caller reaps this process and waits for what the next one says.
+        Cloned::Parent { .. } => process::exit_now(RAN),
+        Cloned::Child => {
+            let _ = process::setsid();
+            Ok(stage_two(request, config, server, cgroups, hierarchies, born, caller))
+        }
+    }
+}
+
+/// Binding the command socket is what makes a container ours: only one process can.
+fn claim_name(request: &MonitorRequest) -> Result<Server, Failure> {
+    let address = Address::of(&request.lxcpath, &request.name);
+    Server::bind(&address).map_err(|error| match error {
+        BindError::Taken(_) => Failure::new(
+            FailureKind::AlreadyRunning,
+            format!("the container {} is already running", request.name),
+        )
+        .hint(format!(
+            "somebody holds its command socket {address}; 'lxc-info {}' tells more",
+            request.name
+        )),
+        BindError::Sys(error) => Failure::new(
+            FailureKind::Monitor,
+            format!("cannot bind the command socket {address}"),
+        )
+        .caused_by(&error),
+    })
+}
+
+fn claim_cgroup(name: &str, hierarchies: &[HierarchyFact]) -> Result<Cgroups, Failure> {
+    let claimed = Cgroups::claim(name, hierarchies).and_then(|cgroups| {
+        cgroups.prepare_monitor()?;
+        Ok(cgroups)
+    });
+    claimed.map_err(|error| {
+        let failure = Failure::new(
+            FailureKind::Step,
+            format!("cannot create the cgroup lxc.monitor.{name}"),
+        )
+        .caused_by(&error);
+        match error.errno {
+            Errno::ROFS | Errno::ACCESS | Errno::PERM => failure.hint(
+                "the cgroup hierarchy is not writable; remount it read-write or delegate it to \
+                 this user",
+            ),
+            _ => failure,
+        }
+    })
+}
+
+/// Stage 2: the monitor proper, from here to the container's end.
+fn stage_two(
+    request: MonitorRequest,
+    config: Config,
+    server: Server,
+    cgroups: Cgroups,
+    hierarchies: Vec<HierarchyFact>,
+    born: bool,
+    caller: &mut Caller,
+) -> i32 {
+    let _ = process::set_name("lxc-monitor");
+    let monitor = match Monitor::new(request, config, server, cgroups, caller.report.take()) {
+        Ok(monitor) => monitor,
+        Err(error) => {
+            let failure = Failure::new(FailureKind::Monitor, "the monitor cannot set itself up");
+            caller.tell(failure.caused_by(&error));
+            return FAILED;
+        }
+    };
+    if let Err(error) = monitor.live.cgroups.enter_monitor(born) {
+        let failure = Failure::new(FailureKind::Step, "cannot enter the monitor's cgroup");
+        return monitor.give_up(failure.caused_by(&error));
+    }
+    monitor.write_pidfile();
+    monitor.live_on(&hierarchies)
+}
+
+impl Monitor {
+    fn new(
+        request: MonitorRequest,
+        config: Config,
+        server: Server,
+        cgroups: Cgroups,
+        report: Option<OwnedFd>,
+    ) -> lxc_kernel::Result<Monitor> {
+        let mount = config.values().rootfs.mount.clone().or(request.default_mount_point.clone());
+        let hooks = HookEnvironment::new(
+            &request.name,
+            &request.config_file,
+            config.values(),
+            mount.as_deref(),
+        );
+        let live = Live {
+            name: request.name.clone(),
+            lxcpath: request.lxcpath.clone(),
+            config,
+            phase: Phase::Starting,
+            cgroups,
+            init: None,
+            namespaces: Namespaces::default(),
+            devpts: None,
+            ttys: Vec::new(),
+            veths: Vec::new(),
+            namespace_fds: Vec::new(),
+            pin: None,
+        };
+        let mut monitor = Monitor {
+            request,
+            live,
+            poller: Poller::new()?,
+            server: Some(server),
+            signals: SignalFd::all_blocked()?,
+            console: None,
+            guest_socket: None,
+            hooks,
+            report,
+            ended: None,
+        };
+        monitor.listen()?;
+        Ok(monitor)
+    }
+
+    /// Start, serve, take down; again as often as the guest reboots. Returns the exit code.
+    fn live_on(mut self, hierarchies: &[HierarchyFact]) -> i32 {
+        loop {
+            self.publish();
+            if let Err(failure) = crate::start::start(&mut self, hierarchies) {
+                return self.give_up(failure);
+            }
+            self.happened(Event::GuestRuns);
+            let init_pid = self.live.init.as_ref().map_or(0, |i| i.pid);
+            self.tell_caller(&Report::Running { init_pid });
+            let ended = match self.serve() {
+                Ok(ended) => ended,
+                Err(error) => {
+                    // The monitor cannot watch any more; the guest must not run unwatched.
+                    ::log::error!("the monitor's loop failed: {error}");
+                    self.kill_init()
+                }
+            };
+            self.ended = Some(ended);
+            self.happened(Event::InitEnded(ended));
+            if !self.take_down_run() {
+                break;
+            }
+        }
+        let code = self.exit_code();
+        self.finish(None);
+        code
+    }
+
+    /// A start that failed: everything is taken back, then the caller hears why.
+    pub fn give_up(mut self, failure: Failure) -> i32 {
+        ::log::error!("{failure}");
+        self.happened(Event::StartFailed);
+        self.run_last_hooks("stop");
+        self.finish(Some(failure));
+        FAILED
+    }
+
+    /// What a foreground caller's shell sees: of a container nothing but that it ran, of a program
+    /// under the minimal init its own code.
+    fn exit_code(&self) -> i32 {
+        match (self.request.mini_init && self.request.foreground, self.ended) {
+            (true, Some(Ended::Exited(code))) => code,
+            (true, Some(Ended::Killed { signal, .. })) => 128 + signal,
+            _ => RAN,
+        }
+    }
+
+    fn write_pidfile(&self) {
+        let Some(path) = &self.request.pidfile else { return };
+        let pid = std::process::id().to_string();
+        let path = Path::new(path);
+        if let Err(error) = lxc_kernel::file::replace_file(path, pid.as_bytes(), 0o600) {
+            ::log::warn!("no pid file: {error}");
+        }
+    }
+
+    /// The terminal of a foreground caller, when there is one.
+    pub fn viewer(&self) -> lxc_kernel::Result<crate::console::Viewer> {
+        use crate::console::{Viewer, open_viewer};
+        match &self.live.config.values().console.path {
+            lxc_config::ConsolePath::Path(path) => open_viewer(path),
+            _ if !self.request.foreground => Ok(Viewer::Nobody),
+            _ => Ok(RawTerminal::controlling()?.map_or(Viewer::Nobody, Viewer::Terminal)),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The end of a container: hooks, network, cgroups, socket — in this order, so that whoever sees
+//! the socket closed finds nothing left.
+
+use crate::failure::Failure;
+use crate::message::Report;
+use crate::monitor::Monitor;
+use crate::monitor::life::{Event, Phase};
+use lxc_kernel::events::{Interest, poll_one, timer};
+use lxc_kernel::process::{self, CloneSpec, Cloned, Ended};
+use lxc_kernel::{Errno, Result, netlink::Netlink};
+use lxc_plan::{HookKind, HookRun};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a cgroup may stay busy after its last process has been reaped: the kernel finishes dead
+/// tasks a little later, and cgroup v1 tells nobody.
+const DRAIN: Duration = Duration::from_secs(2);
+
+impl Monitor {
+    /// Takes down what one run of init had. `true` = it starts again.
+    pub fn take_down_run(&mut self) -> bool {
+        let reboot = matches!(self.live.phase, Phase::Stopping { reboot: true });
+        self.run_stop_hooks(if reboot { "reboot" } else { "stop" });
+        self.release_run();
+        if !reboot {
+            return false;
+        }
+        if let Some(server) = &mut self.server {
+            server.keep_for_reboot();
+        }
+        if !self.run_last_hooks("reboot") {
+            self.happened(Event::StartFailed);
+            return false;
+        }
+        self.happened(Event::TakenDown);
+        matches!(self.live.phase, Phase::Starting)
+    }
+
+    /// Kills init, if there is one, and reaps it.
+    pub fn kill_init(&mut self) -> Ended {
+        let unknown = Ended::Killed { signal: libc::SIGKILL, core: false };
+        let Some(init) = &self.live.init else { return unknown };
+        // An init that has ended already cannot be killed and is reaped all the same.
+        let _ = process::pidfd_signal(init.pidfd.as_fd(), libc::SIGKILL);
+        self.live.thaw();
+        match process::wait_pidfd(init.pidfd.as_fd(), true) {
+            Ok(Some(ended)) => ended,
+            Ok(None) | Err(_) => unknown,
+        }
+    }
+
+    /// Console, network, payload cgroup and descriptors of one run.
+    pub fn release_run(&mut self) {
+        self.close_console();
+        if let Err(error) = self.ignore_guest() {
+            log::warn!("{error}");
+        }
+        self.guest_socket = None;
+        self.delete_named_veths();
+        if let Err(error) = self.drained(|monitor| monitor.live.cgroups.remove_payload()) {
+            log::warn!("the container's cgroup stays behind: {error}");
+        }
+        self.live.forget_run();
+    }
+
+    /// A veth vanishes with the guest's network namespace, but some moments later; one with a fixed
+    /// name must be gone before the next start.
+    fn delete_named_veths(&mut self) {
+        let net = &self.live.config.values().net;
+        let fixed: Vec<String> = self
+            .live
+            .veths
+            .iter()
+            .filter(|(index, _)| {
+                let device = net.iter().find(|d| d.index == *index);
+                device.is_some_and(|d| d.veth_pair.is_some())
+            })
+            .map(|(_, name)| name.clone())
+            .collect();
+        if fixed.is_empty() {
+            return;
+        }
+        let deleted = Netlink::open().and_then(|mut netlink| {
+            fixed.iter().try_for_each(|name| netlink.delete_link(name))
+        });
+        if let Err(error) = deleted {
+            log::warn!("{error}");
+        }
+    }
+
+    fn run_stop_hooks(&mut self, target: &str) {
+        self.hooks.set("LXC_TARGET", target.to_string());
+        let runs = HookRun::all(HookKind::Stop, &self.live.config.values().hooks);
+        if runs.is_empty() {
+            return;
+        }
+        let mut extra = Vec::new();
+        for (name, fd) in &self.live.namespace_fds {
+            let path = Monitor::fd_path(fd);
+            if self.hooks.version == 1 {
+                self.hooks.set(&format!("LXC_{}_NS", name.to_uppercase()), path);
+            } else {
+                extra.push(format!("{name}:{path}"));
+            }
+        }
+        if let Err(failure) = self.run_hooks(&runs, &extra) {
+            log::error!("{failure}");
+        }
+    }
+
+    /// Post-stop hooks; `false` if one failed.
+    pub fn run_last_hooks(&mut self, target: &str) -> bool {
+        self.hooks.set("LXC_TARGET", target.to_string());
+        let runs = HookRun::all(HookKind::PostStop, &self.live.config.values().hooks);
+        match self.run_hooks(&runs, &[]) {
+            Ok(()) => true,
+            Err(failure) => {
+                log::error!("{failure}");
+                false
+            }
+        }
+    }
+
+    /// The very end. The caller of a failed start hears of it when nothing is left to be undone.
+    pub fn finish(mut self, failure: Option<Failure>) {
+        self.leave_cgroups();
+        let after_stop = failure.is_none();
+        self.happened(Event::TakenDown);
+        if let Some(server) = &mut self.server {
+            server.close_listener();
+        }
+        if after_stop {
+            self.run_last_hooks("stop");
+        }
+        if let Some(path) = &self.request.pidfile {
+            // Whoever removed it first has done our work.
+            let _ = std::fs::remove_file(Path::new(path));
+        }
+        if let Some(failure) = failure {
+            match self.report {
+                Some(_) => self.tell_caller(&Report::Failed(failure)),
+                None if self.request.foreground => {
+                    crate::log::complain(
+                        &self.request.log,
+                        &self.request.name,
+                        &failure.to_string(),
+                    );
+                }
+                None => {}
+            }
+        }
+        if let Some(server) = self.server.take() {
+            server.shut();
+        }
+    }
+
+    /// Leaves the monitor's own cgroup and removes it.
+    ///
+    /// Moving a process on v2 waits for an RCU grace period. A daemon lets a child be born outside
+    /// instead, which carries on in its place with everything it has; the old process just ends. A
+    /// foreground monitor keeps its pid, because its caller waits for it, and pays.
+    fn leave_cgroups(&mut self) {
+        let successor = match self.live.cgroups.base_unified() {
+            Some(base) if !self.request.foreground => succeed(base),
+            _ => Ok(false),
+        };
+        let born = successor.unwrap_or_else(|error| {
+            log::info!("no successor: {error}");
+            false
+        });
+        let removed = self
+            .live
+            .cgroups
+            .enter_base(born)
+            .and_then(|()| self.drained(|monitor| monitor.live.cgroups.remove_monitor()));
+        if let Err(error) = removed {
+            log::warn!("the monitor's cgroup stays behind: {error}");
+        }
+    }
+
+    /// Repeats a removal while the kernel still holds the cgroup for tasks that have just died; it
+    /// has no event for that on v1, hence a timer that doubles.
+    fn drained(&mut self, act: impl Fn(&mut Monitor) -> Result<()>) -> Result<()> {
+        let deadline = Instant::now() + DRAIN;
+        let mut pause = Duration::from_micros(200);
+        loop {
+            match act(self) {
+                Err(error) if error.errno == Errno::BUSY && Instant::now() < deadline => {}
+                done => return done,
+            }
+            poll_one(timer(pause)?.as_fd(), Interest::READ, Some(pause))?;
+            pause *= 2;
+        }
+    }
+}
+
+/// Lets a child be born in `base`; the caller's process ends here, the child returns `true` when
+/// its parent is gone.
+fn succeed(base: std::os::fd::BorrowedFd<'_>) -> Result<bool> {
+    let parent = process::pidfd_open(std::process::id() as i32)?;
+    let spec = CloneSpec { namespaces: 0, into_cgroup: Some(base), exit_signal: 0, extra: 0 };
+    match process::clone_process(&spec)? {
+        Cloned::Parent { .. } => process::exit_now(0),
+        Cloned::Child => {
+            poll_one(parent.as_fd(), Interest::READ, Some(DRAIN))?;
+            Ok(true)
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The steps of a start, one function each. Steps do not know each other; what one leaves for a
+//! later one lies in the world it was given.
+
+pub mod cgroup;
+pub mod dev;
+pub mod identity;
+pub mod mounts;
+pub mod network;
+pub mod rootfs;
+pub mod terminals;

@@ -1,0 +1,32 @@
+//! The root filesystem: isolated, mounted, made the root.
+
+use crate::guest::GuestWorld;
+use lxc_kernel::{Result, file, inroot::Root, mount, mount::Propagation};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// Makes every mount a slave in one call: line by line would miss mounts that appear meanwhile.
+pub fn isolate(world: &mut GuestWorld<'_>) -> Result<()> {
+    mount::set_propagation(Path::new("/"), Propagation::Slave, true)?;
+    if !world.own_root {
+        world.root = Some(Root::open(Path::new("/"))?);
+    }
+    Ok(())
+}
+
+/// Puts a copy of the rootfs' mount tree at its mount point.
+pub fn mount(source: &str, target: &str, world: &mut GuestWorld<'_>) -> Result<()> {
+    let tree = mount::clone_tree(None, Path::new(source), true)?;
+    let place = file::open_dir(Path::new(target))?;
+    mount::attach(tree.as_fd(), place.as_fd())?;
+    // The descriptor of the tree is now that of the mount: no path is looked up again.
+    world.root = Some(Root::from_fd(tree));
+    Ok(())
+}
+
+/// Makes it the root and lets go of everything the host had mounted.
+pub fn switch(world: &mut GuestWorld<'_>) -> Result<()> {
+    mount::pivot_into(world.root()?.fd())?;
+    // A peer group of its own: what the container mounts propagates to its own children.
+    mount::set_propagation(Path::new("/"), Propagation::Shared, true)
+}

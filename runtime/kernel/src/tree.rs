@@ -1,0 +1,302 @@
+//! Removing a directory tree that somebody else filled.
+//!
+//! Everything happens below held descriptors; links are removed, never followed; mounts are not
+//! entered. The walk needs neither stack nor descriptors in proportion to the depth: far above the
+//! current directory only the identity of each ancestor is kept, and `..` must lead back to it.
+
+use crate::error::{Called, Errno, Result, SysError, retry};
+use crate::fd::describe;
+use crate::inroot::{below, mount_id};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, unlinkat};
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Ancestors whose descriptors are held at the same time.
+const HELD: usize = 64;
+
+/// Removes the entry `name` of `parent` with everything below it, whatever kind it is.
+///
+/// Entries directly in it that `keep_top` names are spared, and then it stays itself. A missing
+/// entry is fine. A mount point inside ends it with EXDEV (or EBUSY), a tree that is being moved
+/// meanwhile with EAGAIN; what was removed before stays removed.
+pub fn remove_tree(parent: BorrowedFd, name: &str, keep_top: &[&str]) -> Result<()> {
+    if name.is_empty() || name == "." || name == ".." || name.contains('/') {
+        let args = format!("{}, {name:?}", describe(parent));
+        return Err(SysError::new("unlinkat", args, Errno::INVAL));
+    }
+    let name = CString::new(name)
+        .map_err(|_| SysError::new("unlinkat", format!("{name:?}"), Errno::INVAL))?;
+    Removal { files: true }.run(parent, name, keep_top)
+}
+
+/// Removes a tree of directories whose files go with them, as in cgroupfs.
+pub(crate) fn remove_directories(parent: BorrowedFd, name: &str) -> Result<()> {
+    let name = CString::new(name)
+        .map_err(|_| SysError::new("unlinkat", format!("{name:?}"), Errno::INVAL))?;
+    Removal { files: false }.run(parent, name, &[])
+}
+
+/// One directory on the way down to the current one.
+struct Level {
+    /// Dropped while the walk is more than [`HELD`] levels deeper.
+    fd: Option<OwnedFd>,
+    identity: (u64, u64),
+    /// Its name in the level above.
+    name: CString,
+}
+
+struct Removal {
+    /// Whether files are unlinked; otherwise they vanish with their directory.
+    files: bool,
+}
+
+impl Removal {
+    fn run(&self, parent: BorrowedFd, name: CString, keep_top: &[&str]) -> Result<()> {
+        let Some(top) = self.enter(parent, &name)? else {
+            return Ok(());
+        };
+        let mut levels = vec![top];
+        while let Some(mut level) = levels.pop() {
+            let fd = level.fd.take().ok_or_else(|| moved(&level.name))?;
+            let keep: &[&str] = if levels.is_empty() { keep_top } else { &[] };
+            match self.empty(fd.as_fd(), keep)? {
+                Emptied::Descend(child) => {
+                    level.fd = Some(fd);
+                    levels.push(level);
+                    levels.push(child);
+                    if let Some(far) = levels.len().checked_sub(HELD + 1) {
+                        // The top stays open: it is the anchor of everything below.
+                        if far > 0 {
+                            levels[far].fd = None;
+                        }
+                    }
+                }
+                Emptied::Kept => return Ok(()),
+                Emptied::Empty => {
+                    if let Some(above) = levels.last_mut()
+                        && above.fd.is_none()
+                    {
+                        above.fd = Some(climb(fd.as_fd(), above)?);
+                    }
+                    drop(fd);
+                    let holder = levels.last().and_then(|above| above.fd.as_ref());
+                    let holder = holder.map_or(parent, |fd| fd.as_fd());
+                    remove(holder, &level.name, AtFlags::REMOVEDIR)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what is no directory, and goes down into the first one that does not go at once.
+    fn empty(&self, fd: BorrowedFd, keep: &[&str]) -> Result<Emptied> {
+        let mut kept = false;
+        let entries = Dir::read_from(fd).called("getdents64", || describe(fd))?;
+        for entry in entries {
+            let entry = entry.called("getdents64", || describe(fd))?;
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            if keep
+                .iter()
+                .any(|spared| spared.as_bytes() == name.to_bytes())
+            {
+                kept = true;
+                continue;
+            }
+            match entry.file_type() {
+                FileType::Directory | FileType::Unknown => {
+                    if let Some(child) = self.enter(fd, name)? {
+                        return Ok(Emptied::Descend(child));
+                    }
+                }
+                _ if self.files => remove(fd, name, AtFlags::empty())?,
+                _ => {}
+            }
+        }
+        Ok(if kept { Emptied::Kept } else { Emptied::Empty })
+    }
+
+    /// Opens a directory on the same mount; anything else is removed instead.
+    fn enter(&self, parent: BorrowedFd, name: &std::ffi::CStr) -> Result<Option<Level>> {
+        let args = || format!("{}, {name:?}", describe(parent));
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = match below(parent, name, flags) {
+            Err(Errno::NOSYS) => enter_checked(parent, name, flags),
+            other => other,
+        };
+        let fd = match opened {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                if self.files {
+                    remove(parent, name, AtFlags::empty())?;
+                }
+                return Ok(None);
+            }
+            Err(errno) => return Err(SysError::new("openat2", args(), errno)),
+        };
+        let found = fstat(&fd).called("fstat", args)?;
+        Ok(Some(Level {
+            fd: Some(fd),
+            identity: (found.st_dev, found.st_ino),
+            name: name.to_owned(),
+        }))
+    }
+}
+
+enum Emptied {
+    Empty,
+    Kept,
+    Descend(Level),
+}
+
+/// Without openat2 (before Linux 5.6): open, then see whether that crossed into another mount.
+fn enter_checked(
+    parent: BorrowedFd,
+    name: &std::ffi::CStr,
+    flags: OFlags,
+) -> std::result::Result<OwnedFd, Errno> {
+    let fd = retry(|| openat(parent, name, flags, Mode::empty()))?;
+    if mount_id(fd.as_fd())? == mount_id(parent)? {
+        Ok(fd)
+    } else {
+        Err(Errno::XDEV)
+    }
+}
+
+/// Goes from a directory to its parent, which must be the one that the walk came through.
+fn climb(from: BorrowedFd, to: &Level) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let args = || format!("{}, \"..\"", describe(from));
+    let fd = retry(|| openat(from, c"..", flags, Mode::empty())).called("openat", args)?;
+    let found = fstat(&fd).called("fstat", args)?;
+    if (found.st_dev, found.st_ino) == to.identity {
+        Ok(fd)
+    } else {
+        Err(moved(&to.name))
+    }
+}
+
+/// The tree changed its shape while it was being removed.
+fn moved(name: &std::ffi::CStr) -> SysError {
+    let args = format!("{name:?}, moved while its tree was being removed");
+    SysError::new("openat", args, Errno::AGAIN)
+}
+
+/// unlinkat(2); that somebody else was faster is fine.
+fn remove(parent: BorrowedFd, name: &std::ffi::CStr, flags: AtFlags) -> Result<()> {
+    match retry(|| unlinkat(parent, name, flags)) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => {
+            let args = format!("{}, {name:?}", describe(parent));
+            Err(SysError::new("unlinkat", args, errno))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::open_dir;
+    use crate::inroot::tests::{both_ways, scratch};
+    use rustix::fs::mkdirat;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    /// A chain of directories too deep for any path.
+    fn dig(top: &Path, depth: usize) {
+        let mut dir = open_dir(top).unwrap();
+        for _ in 0..depth {
+            mkdirat(&dir, c"d", Mode::RWXU).unwrap();
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::CREATE;
+            drop(openat(&dir, c"file", flags, Mode::RUSR).unwrap());
+            dir = openat(&dir, c"d", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        }
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(dir).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_deep_tree_goes() {
+        both_ways(|how| {
+            let top = scratch();
+            std::fs::create_dir(top.path().join("tree")).unwrap();
+            // The second way reads /proc for each directory, so it digs less.
+            let depth = if how == "openat2" { 10_000 } else { 1_000 };
+            dig(&top.path().join("tree"), depth);
+            let parent = open_dir(top.path()).unwrap();
+            remove_tree(parent.as_fd(), "tree", &[]).unwrap();
+            assert!(names(top.path()).is_empty(), "{how}");
+        });
+    }
+
+    #[test]
+    fn what_links_lead_to_stays() {
+        both_ways(|how| {
+            let top = scratch();
+            let path = |name: &str| top.path().join(name);
+            std::fs::create_dir_all(path("outside/dir")).unwrap();
+            std::fs::write(path("outside/file"), "").unwrap();
+            std::fs::create_dir_all(path("tree/a/b")).unwrap();
+            for (target, link) in [
+                ("../outside", "out"),
+                ("/", "root"),
+                ("..", "up"),
+                ("x", "x"),
+            ] {
+                symlink(target, path("tree").join(link)).unwrap();
+                symlink(path("outside"), path("tree/a").join(link)).unwrap();
+            }
+            std::fs::hard_link(path("outside/file"), path("tree/hard")).unwrap();
+            let parent = open_dir(top.path()).unwrap();
+            let parent = parent.as_fd();
+
+            remove_tree(parent, "tree", &["a", "hard", "missing"]).unwrap();
+            assert_eq!(names(&path("tree")), ["a", "hard"], "{how}");
+            assert_eq!(names(&path("tree/a")).len(), 5, "{how}");
+            remove_tree(parent, "tree", &["missing"]).unwrap();
+            remove_tree(parent, "tree", &[]).unwrap();
+            assert_eq!(names(top.path()), ["outside"], "{how}");
+            assert_eq!(names(&path("outside")), ["dir", "file"], "{how}");
+
+            symlink("outside", path("link")).unwrap();
+            remove_tree(parent, "link", &[]).unwrap();
+            assert_eq!(names(&path("outside")), ["dir", "file"], "{how}");
+            assert_eq!(names(top.path()), ["outside"], "{how}");
+        });
+    }
+
+    #[test]
+    fn only_a_plain_name_is_removed() {
+        let top = scratch();
+        std::fs::create_dir_all(top.path().join("a/b")).unwrap();
+        let parent = open_dir(top.path()).unwrap();
+        for bad in ["", ".", "..", "a/b", "/a", "a\0"] {
+            let error = remove_tree(parent.as_fd(), bad, &[]).unwrap_err();
+            assert!(error.is(Errno::INVAL), "{bad:?}: {error}");
+        }
+        assert_eq!(names(&top.path().join("a")), ["b"]);
+    }
+
+    #[test]
+    fn a_wide_tree_goes() {
+        let top = scratch();
+        for index in 0..300 {
+            let dir = top.path().join(format!("tree/{index}/x/y"));
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join("file"), "").unwrap();
+        }
+        let parent = open_dir(top.path()).unwrap();
+        remove_tree(parent.as_fd(), "tree", &[]).unwrap();
+        assert!(names(top.path()).is_empty());
+    }
+}

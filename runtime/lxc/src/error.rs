@@ -1,0 +1,109 @@
+//! Why something was not done: one sentence with its remedy, and a kind to act on.
+
+use lxc_config::Diagnostic;
+use lxc_engine::wire::ClientError;
+use lxc_engine::{Failure, FailureKind};
+use std::fmt;
+
+/// What kind of error it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The container runs already.
+    AlreadyRunning,
+    /// The container does not run.
+    NotRunning,
+    /// There is no such container.
+    NotDefined,
+    /// There is one already.
+    Exists,
+    /// The caller may not.
+    Denied,
+    /// The name cannot be a container's.
+    BadName,
+    /// The configuration cannot be used.
+    BadConfig,
+    /// LXC has it, this project not yet.
+    NotImplemented,
+    /// A step of a start or attach failed.
+    Step,
+    /// The program could not be executed inside.
+    Exec,
+    /// It did not happen in time.
+    TimedOut,
+    /// Anything else.
+    Other,
+}
+
+/// An error: its `Display` is the sentence, with the failed call and the remedy below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    text: String,
+    errno: Option<i32>,
+}
+
+/// What the functions of this library return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error of `kind`.
+    pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Error {
+        Error { kind, text: text.into(), errno: None }
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The errno of the call that failed, if one did.
+    pub fn errno(&self) -> Option<i32> {
+        self.errno
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        let kind = match failure.kind {
+            FailureKind::AlreadyRunning => ErrorKind::AlreadyRunning,
+            FailureKind::NotRunning => ErrorKind::NotRunning,
+            FailureKind::Denied | FailureKind::Impostor => ErrorKind::Denied,
+            FailureKind::Refused => ErrorKind::BadConfig,
+            FailureKind::Exec => ErrorKind::Exec,
+            FailureKind::Step | FailureKind::GuestDied => ErrorKind::Step,
+            FailureKind::Mismatch | FailureKind::Monitor => ErrorKind::Other,
+        };
+        Error { kind, errno: failure.errno, text: failure.to_string() }
+    }
+}
+
+impl From<Diagnostic> for Error {
+    fn from(diagnostic: Diagnostic) -> Error {
+        let kind = match diagnostic.kind {
+            lxc_config::Kind::NotImplemented => ErrorKind::NotImplemented,
+            _ => ErrorKind::BadConfig,
+        };
+        Error::new(kind, diagnostic.to_string())
+    }
+}
+
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Error {
+        let kind = match &error {
+            ClientError::Denied { .. } | ClientError::Impostor { .. } => ErrorKind::Denied,
+            ClientError::TimedOut { .. } => ErrorKind::TimedOut,
+            _ => ErrorKind::Other,
+        };
+        let errno = error.errno().map(|e| e.raw_os_error());
+        Error { kind, errno, text: error.to_string() }
+    }
+}

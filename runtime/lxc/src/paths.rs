@@ -1,0 +1,87 @@
+//! Where things are: LXC's paths, and this installation's own.
+
+use lxc_config::GlobalConfig;
+use std::path::{Path, PathBuf};
+
+/// Directory of all containers when nothing else is said.
+const LXCPATH: &str = "/var/lib/lxc";
+
+/// What an installation consists of, found from the running program.
+pub(crate) struct Installation {
+    /// `PREFIX` of `cargo xtask install`; `None` for a program run from a build directory.
+    prefix: Option<PathBuf>,
+}
+
+impl Installation {
+    /// Finds it: a prefix is where libexec/lxc lies beside the program's directory.
+    pub fn discover() -> Installation {
+        let exe = std::env::current_exe().ok();
+        let prefix = exe.as_deref().and_then(Path::parent).and_then(Path::parent);
+        let prefix = prefix.filter(|p| p.join("libexec/lxc").is_dir());
+        Installation { prefix: prefix.map(Path::to_path_buf) }
+    }
+
+    /// Where a rootfs is mounted before it becomes the root; `None` = over itself.
+    pub fn mount_point(&self) -> Option<String> {
+        let path = self.prefix.as_ref()?.join("lib/lxc/rootfs");
+        path.is_dir().then(|| path.to_string_lossy().into_owned())
+    }
+
+    /// The program of the template `name`.
+    pub fn template(&self, name: &str) -> Option<PathBuf> {
+        let file = format!("lxc-{name}");
+        let own = self.prefix.as_ref().map(|p| p.join("share/lxc/templates"));
+        let places = [own, Some(PathBuf::from("/usr/share/lxc/templates"))];
+        places.into_iter().flatten().map(|p| p.join(&file)).find(|p| p.is_file())
+    }
+
+    /// Directory of lxc.conf and default.conf: the installation's own where it has one.
+    fn configuration(&self) -> PathBuf {
+        if rustix_euid() != 0 {
+            return home().join(".config/lxc");
+        }
+        let own = self.prefix.as_ref().map(|p| p.join("etc/lxc")).filter(|p| p.is_dir());
+        own.unwrap_or_else(|| PathBuf::from("/etc/lxc"))
+    }
+}
+
+fn rustix_euid() -> u32 {
+    lxc_engine::caller_euid()
+}
+
+fn home() -> PathBuf {
+    std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from)
+}
+
+fn global() -> GlobalConfig {
+    let path = Installation::discover().configuration().join("lxc.conf");
+    // A file that cannot be read says nothing; LXC goes on with the defaults as well.
+    GlobalConfig::load(&path).unwrap_or_else(|_| GlobalConfig::parse(""))
+}
+
+/// Directory of all containers: `lxc.lxcpath` of lxc.conf, else LXC's default for this user.
+pub fn default_lxcpath() -> PathBuf {
+    if let Some(path) = global().get("lxc.lxcpath") {
+        return PathBuf::from(path);
+    }
+    match rustix_euid() {
+        0 => PathBuf::from(LXCPATH),
+        _ => home().join(".local/share/lxc"),
+    }
+}
+
+/// The file a new container's configuration begins with: `lxc.default_config` of lxc.conf, else
+/// default.conf beside it.
+pub fn default_config() -> PathBuf {
+    if let Some(path) = global().get("lxc.default_config") {
+        return PathBuf::from(path);
+    }
+    Installation::discover().configuration().join("default.conf")
+}
+
+/// `path` without trailing slashes, as text: the command socket's name is made of it.
+pub(crate) fn spelled(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let trimmed = text.trim_end_matches('/');
+    if trimmed.is_empty() { "/".into() } else { trimmed.to_string() }
+}

@@ -1,0 +1,139 @@
+//! Where a container's cgroups are, and what is written into them when.
+
+use crate::{HostFacts, Layout, Refusal};
+use lxc_config::{Capabilities, CgroupAccess, CgroupMountKind, CgroupSetting, Located, Values};
+
+use crate::step::CgroupView;
+
+/// The cgroups of one container, relative to each hierarchy's base and without the suffix (`-1`, …)
+/// that is appended when the name is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CgroupNames {
+    /// The monitor's own.
+    pub monitor: String,
+    /// The container's, limited and occupied.
+    pub payload: String,
+}
+
+impl CgroupNames {
+    /// LXC's default names.
+    pub fn of(name: &str) -> CgroupNames {
+        CgroupNames {
+            monitor: format!("lxc.monitor.{name}"),
+            payload: format!("lxc.payload.{name}"),
+        }
+    }
+}
+
+/// CAP_SYS_ADMIN.
+const SYS_ADMIN: u32 = 21;
+
+/// Whether the bounding set of the container keeps `capability`.
+pub fn keeps(caps: &Capabilities, capability: u32) -> bool {
+    match caps {
+        Capabilities::All => true,
+        Capabilities::Drop(list) => list.iter().all(|c| c.number != capability),
+        Capabilities::Keep(list) => list.iter().any(|c| c.number == capability),
+    }
+}
+
+/// Whether a setting is a device rule, which takes effect only after /dev has been populated.
+fn is_device_rule(setting: &CgroupSetting) -> bool {
+    setting.file.starts_with("devices.")
+}
+
+/// Settings written before the guest exists, so that it is born within its limits: `(unified,
+/// setting)` in the configuration's order, `memory.memsw.*` last because the kernel wants
+/// memory.limit_in_bytes first.
+pub fn limits<'a>(
+    values: &'a Values,
+    facts: &HostFacts,
+) -> Result<Vec<(bool, &'a Located<CgroupSetting>)>, Refusal> {
+    let (unified, list) = match facts.layout() {
+        Layout::None => return Ok(Vec::new()),
+        Layout::Unified => (true, &values.cgroup2),
+        Layout::Legacy | Layout::Hybrid => (false, &values.cgroup1),
+    };
+    let mut chosen: Vec<_> = list.iter().filter(|s| !is_device_rule(&s.value)).collect();
+    chosen.sort_by_key(|s| s.value.file.starts_with("memory.memsw."));
+    for setting in &chosen {
+        let controller = setting.value.file.split('.').next().unwrap_or_default();
+        if controller != "cgroup" && facts.hierarchy_of(controller).is_none() {
+            let key = if unified { "lxc.cgroup2" } else { "lxc.cgroup" };
+            return Err(Refusal::new(
+                format!("the host has no cgroup controller '{controller}'"),
+                "remove the line, or enable the controller on the kernel's command line",
+            )
+            .at(&format!("{key}.{}", setting.value.file), &setting.origin));
+        }
+    }
+    Ok(chosen.into_iter().map(|s| (unified, s)).collect())
+}
+
+/// The device rules in force on this host, in order: v1 rules where a v1 devices controller is,
+/// else v2 rules (which become a program).
+pub fn device_rules<'a>(values: &'a Values, facts: &HostFacts) -> Vec<&'a Located<CgroupSetting>> {
+    let list = match facts.layout() {
+        Layout::None => return Vec::new(),
+        Layout::Unified => &values.cgroup2,
+        Layout::Legacy | Layout::Hybrid => &values.cgroup1,
+    };
+    list.iter().filter(|s| is_device_rule(&s.value)).collect()
+}
+
+/// Whether device rules need a BPF program: only a pure v2 host has no devices controller.
+pub fn needs_device_program(facts: &HostFacts) -> bool {
+    facts.layout() == Layout::Unified
+}
+
+/// Settings that this host's layout cannot take and LXC ignores with a warning.
+pub fn ignored(values: &Values, facts: &HostFacts) -> Option<String> {
+    let (count, key, want) = match facts.layout() {
+        Layout::Unified => (values.cgroup1.len(), "lxc.cgroup", "a cgroup v1 controller"),
+        Layout::Legacy | Layout::Hybrid => {
+            (values.cgroup2.len(), "lxc.cgroup2", "a pure cgroup v2 host")
+        }
+        Layout::None => {
+            (values.cgroup1.len() + values.cgroup2.len(), "lxc.cgroup", "a writable hierarchy")
+        }
+    };
+    (count > 0).then(|| format!("{count} lines of {key}.* have no effect here: they need {want}"))
+}
+
+/// What `lxc.mount.auto = cgroup…` mounts on /sys/fs/cgroup, if anything.
+pub fn view(values: &Values, facts: &HostFacts) -> Result<Option<CgroupView>, Refusal> {
+    let Some(wanted) = values.mount_auto.cgroup else { return Ok(None) };
+    let layout = facts.layout();
+    let admin = keeps(&values.caps, SYS_ADMIN);
+    let force = wanted.force || !admin || layout == Layout::Unified;
+    if facts.cgroup_namespace && !force {
+        // The guest's init mounts them itself; a cgroup namespace makes that safe.
+        return Ok(None);
+    }
+    let remedy = "leave out lxc.mount.auto = cgroup, or let the container's init mount cgroups";
+    if !facts.cgroup_namespace {
+        return Err(Refusal::not_yet(
+            "lxc.mount.auto = cgroup on a kernel without cgroup namespaces",
+            remedy,
+        ));
+    }
+    let read_only = wanted.access == Some(CgroupAccess::Ro);
+    let has_unified = facts.cgroups.iter().any(|h| h.unified);
+    match (layout, wanted.kind) {
+        (Layout::Unified, _) => Ok(Some(CgroupView::Unified { read_only })),
+        (_, CgroupMountKind::Unified) if has_unified => Ok(Some(CgroupView::Unified { read_only })),
+        (_, CgroupMountKind::Unified) => Err(Refusal::new(
+            "lxc.mount.auto = cgroup2 needs a cgroup v2 hierarchy and this host has none",
+            "mount cgroup2 on the host, or use lxc.mount.auto = cgroup",
+        )),
+        (Layout::None, _) => Ok(None),
+        _ => {
+            let mut mounts = Vec::new();
+            for hierarchy in &facts.cgroups {
+                let name = hierarchy.mount.rsplit('/').next().unwrap_or_default().to_string();
+                mounts.push((name, hierarchy.unified, hierarchy.controllers.clone()));
+            }
+            Ok(Some(CgroupView::Legacy { mounts, read_only }))
+        }
+    }
+}

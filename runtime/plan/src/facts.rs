@@ -1,0 +1,84 @@
+//! What was found out about the host, and only what the configuration at hand needs.
+
+/// Facts about the host, gathered by the engine just before a plan is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Effective user id of the monitor.
+    pub euid: u32,
+    /// The hierarchies that containers may be put in, in the order of /proc/PID/cgroup.
+    pub cgroups: Vec<HierarchyFact>,
+    /// The kernel has cgroup namespaces (Linux 4.6).
+    pub cgroup_namespace: bool,
+    /// AppArmor is enabled on the host.
+    pub apparmor: bool,
+    /// The monitor itself already runs under a seccomp filter; asked only when a profile is set.
+    pub confined: bool,
+    /// What `lxc.rootfs.path` names.
+    pub rootfs: RootfsFact,
+    /// Whether the mount point for the rootfs exists.
+    pub mount_point_exists: bool,
+    /// Text of the file that `lxc.mount.fstab` names, or why it cannot be read.
+    pub fstab: Option<Result<String, String>>,
+    /// Highest capability number of the kernel.
+    pub last_capability: u32,
+    /// Device rules that name a path, resolved: `/dev/kvm rw` → `c 10:232 rw`; or why not.
+    pub device_paths: Vec<(String, Result<String, String>)>,
+}
+
+/// One cgroup hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HierarchyFact {
+    /// cgroup v2.
+    pub unified: bool,
+    /// Controllers, named ones with `name=`.
+    pub controllers: Vec<String>,
+    /// Where it is mounted.
+    pub mount: String,
+    /// The cgroup everything is created below, relative to the mount; "" = the root.
+    pub base: String,
+}
+
+/// How the host arranges its hierarchies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// None usable: containers run without cgroups.
+    None,
+    /// v1 only.
+    Legacy,
+    /// v1 controllers and a v2 hierarchy beside them.
+    Hybrid,
+    /// v2 only.
+    Unified,
+}
+
+/// What `lxc.rootfs.path` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RootfsFact {
+    /// The configuration names none: the host's root is used.
+    NotSet,
+    /// Nothing there.
+    Missing,
+    /// A directory.
+    Directory,
+    /// Something else (file, block device, …).
+    Other(String),
+}
+
+impl HostFacts {
+    /// How the hierarchies are arranged.
+    pub fn layout(&self) -> Layout {
+        let legacy = self.cgroups.iter().any(|h| !h.unified);
+        let unified = self.cgroups.iter().any(|h| h.unified);
+        match (legacy, unified) {
+            (false, false) => Layout::None,
+            (true, false) => Layout::Legacy,
+            (true, true) => Layout::Hybrid,
+            (false, true) => Layout::Unified,
+        }
+    }
+
+    /// The hierarchy that has `controller`, if one does.
+    pub fn hierarchy_of(&self, controller: &str) -> Option<&HierarchyFact> {
+        self.cgroups.iter().find(|h| h.controllers.iter().any(|c| c == controller))
+    }
+}

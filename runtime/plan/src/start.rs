@@ -1,0 +1,362 @@
+//! The order of a start, decided.
+
+use lxc_config::{Arch, ConsolePath, Values, words};
+
+use crate::network::Network;
+use crate::step::{Planned, Program, Side, Step, TtyPlan};
+use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
+use crate::{cgroup, devices, mounts, network, root};
+
+/// CAP_NET_ADMIN.
+const NET_ADMIN: u32 = 12;
+
+/// Everything a start does, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartPlan {
+    /// Container.
+    pub name: String,
+    /// The namespaces the guest ends up with of its own.
+    pub namespaces: Namespaces,
+    /// Of these, the ones the guest makes itself after the clone.
+    pub unshared: Namespaces,
+    /// The rootfs and where it is mounted.
+    pub rootfs: Option<(String, String)>,
+    /// Steps in order; those of one side run in this order.
+    pub steps: Vec<Planned>,
+    /// What the configuration asks for and this host cannot give, without being an error in LXC.
+    pub warnings: Vec<String>,
+}
+
+/// Makes the plan of a start, or says why there is none.
+///
+/// Pre-start hooks are not in it: they run before facts are gathered, because they may create the
+/// rootfs, the fstab or the bridge.
+///
+/// # Errors
+/// A sentence for everything that can be known beforehand not to work; nothing has been touched.
+pub fn start(
+    values: &Values,
+    facts: &HostFacts,
+    request: &StartRequest,
+) -> Result<StartPlan, Refusal> {
+    lsm(values, facts)?;
+    let program = program(values, request)?;
+    let network = network::network(values)?;
+    let rootfs = root::rootfs(values, facts, request)?;
+    let mut warnings: Vec<String> = cgroup::ignored(values, facts).into_iter().collect();
+
+    let mut namespaces = Namespaces::MNT
+        .with(Namespaces::PID)
+        .with(Namespaces::UTS)
+        .with(Namespaces::IPC);
+    if network != Network::Shared {
+        namespaces = namespaces.with(Namespaces::NET);
+    }
+    let mut unshared = Namespaces::default();
+    if facts.cgroup_namespace {
+        namespaces = namespaces.with(Namespaces::CGROUP);
+        // Its root is the cgroup the process is in when it makes the namespace: with a v1 hierarchy
+        // that is only so after the guest has moved itself.
+        if facts.layout() != Layout::Unified {
+            unshared = Namespaces::CGROUP;
+        }
+    }
+
+    let mut steps = Steps::default();
+    host_steps(&mut steps, values, facts, request, rootfs.as_ref())?;
+    steps.host(Step::CloneGuest { namespaces });
+    let nics = match network {
+        Network::Shared => Vec::new(),
+        Network::Own { veths, nics } => {
+            for veth in veths {
+                let origin = format!("lxc.net.{}", veth.index);
+                steps.add(Side::HostBeside, Step::CreateVeth(veth), Some(origin));
+            }
+            nics
+        }
+    };
+    guest_steps(&mut steps, values, facts, request, &rootfs, nics, unshared, &mut warnings)?;
+    ready_steps(&mut steps, values, facts)?;
+    steps.guest(Step::Exec(program));
+
+    Ok(StartPlan {
+        name: request.name.clone(),
+        namespaces,
+        unshared,
+        rootfs,
+        steps: steps.0,
+        warnings,
+    })
+}
+
+/// Collects steps in order.
+#[derive(Default)]
+struct Steps(Vec<Planned>);
+
+impl Steps {
+    fn add(&mut self, side: Side, step: Step, origin: Option<String>) {
+        self.0.push(Planned { side, step, origin });
+    }
+    fn host(&mut self, step: Step) {
+        self.add(Side::Host, step, None);
+    }
+    fn guest(&mut self, step: Step) {
+        self.add(Side::Guest, step, None);
+    }
+    fn hooks(&mut self, side: Side, kind: HookKind, values: &Values) {
+        for run in HookRun::all(kind, &values.hooks) {
+            let origin = run.origin.clone();
+            self.add(side, Step::RunHook(run), Some(origin));
+        }
+    }
+}
+
+/// Before the guest exists: whatever can fail without a guest fails here, cheaply.
+fn host_steps(
+    steps: &mut Steps,
+    values: &Values,
+    facts: &HostFacts,
+    request: &StartRequest,
+    rootfs: Option<&(String, String)>,
+) -> Result<(), Refusal> {
+    if let Some(profile) = &values.seccomp_profile
+        && !facts.confined
+    {
+        let path = profile.value.clone();
+        let origin = format!("lxc.seccomp.profile, {}", profile.origin);
+        steps.add(Side::Host, Step::CompileSeccomp { path }, Some(origin));
+    }
+    if has_console(values) && !console_from_guest(values, rootfs.is_some()) {
+        steps.host(Step::OpenConsole);
+    }
+    if let Some(log) = &values.console.logfile {
+        let origin = format!("lxc.console.logfile, {}", log.origin);
+        let path = log.value.clone();
+        steps.add(Side::Host, Step::OpenConsoleLog { path }, Some(origin));
+    }
+    if let Some((source, _)) = rootfs {
+        steps.host(Step::PinRootfs { path: source.clone() });
+    }
+    // Without its suffix: which one is free only the act can tell.
+    if facts.layout() != Layout::None {
+        steps.host(Step::CreateCgroup { path: CgroupNames::of(&request.name).payload });
+    }
+    for (unified, setting) in cgroup::limits(values, facts)? {
+        let key = if unified { "lxc.cgroup2" } else { "lxc.cgroup" };
+        let origin = format!("{key}.{}, {}", setting.value.file, setting.origin);
+        let (file, value) = (setting.value.file.clone(), setting.value.value.clone());
+        steps.add(Side::Host, Step::LimitCgroup { unified, file, value }, Some(origin));
+    }
+    Ok(())
+}
+
+/// What the future init does, in the order it must: mounts while the host's files are in reach,
+/// then the switch, then giving up power from the outside in.
+#[expect(clippy::too_many_arguments, reason = "each is one decision made by the caller")]
+fn guest_steps(
+    steps: &mut Steps,
+    values: &Values,
+    facts: &HostFacts,
+    request: &StartRequest,
+    rootfs: &Option<(String, String)>,
+    nics: Vec<crate::NicPlan>,
+    unshared: Namespaces,
+    warnings: &mut Vec<String>,
+) -> Result<(), Refusal> {
+    let own_root = rootfs.is_some();
+    let autodev = values.autodev.enabled && own_root;
+    if facts.layout() != Layout::None || unshared.has(Namespaces::CGROUP) {
+        let new_namespace = unshared.has(Namespaces::CGROUP);
+        steps.guest(Step::EnterCgroup { new_namespace });
+    }
+    steps.guest(Step::IsolateMounts);
+    if let Some((source, target)) = rootfs {
+        steps.hooks(Side::Guest, HookKind::PreMount, values);
+        let step = Step::MountRootfs { source: source.clone(), target: target.clone() };
+        let origin = values.rootfs.path.as_ref().map(|p| format!("lxc.rootfs.path, {}", p.origin));
+        steps.add(Side::Guest, step, origin);
+    }
+    if let Some(name) = &values.uts_name {
+        steps.add(Side::Guest, Step::SetHostname(name.clone()), Some("lxc.uts.name".into()));
+    }
+    steps.guest(Step::NewKeyring);
+    if autodev {
+        steps.guest(Step::MountDev { size: values.autodev.tmpfs_size });
+    }
+    if let Some(mode) = values.mount_auto.proc {
+        let writable_net = cgroup::keeps(&values.caps, NET_ADMIN);
+        let origin = Some("lxc.mount.auto".to_string());
+        steps.add(Side::Guest, Step::MountProc { mode, writable_net }, origin);
+    }
+    if let Some(mode) = values.mount_auto.sys {
+        steps.add(Side::Guest, Step::MountSys(mode), Some("lxc.mount.auto".into()));
+    }
+    steps.0.extend(mounts::entries(values, facts, request, warnings)?);
+    if let Some(view) = cgroup::view(values, facts)? {
+        steps.add(Side::Guest, Step::MountCgroups(view), Some("lxc.mount.auto".into()));
+    }
+    steps.hooks(Side::Guest, HookKind::Mount, values);
+    if autodev {
+        steps.hooks(Side::Guest, HookKind::Autodev, values);
+        steps.guest(Step::PopulateDev);
+    }
+    terminals(steps, values, request, own_root);
+    if !nics.is_empty() {
+        // Late, so that the host's netlink work runs beside the guest's mounts.
+        steps.add(Side::Guest, Step::ConfigureNetwork(nics), Some("lxc.net".into()));
+    }
+    if own_root {
+        steps.guest(Step::SwitchRoot);
+        if autodev && values.mount_auto.proc.is_some() {
+            steps.guest(Step::NewBootId);
+        }
+    }
+    if let Some(arch) = values.arch {
+        let bits32 = arch == Arch::Bits32;
+        steps.add(Side::Guest, Step::SetPersonality { bits32 }, Some("lxc.arch".into()));
+    }
+    let dropped: Vec<u32> =
+        (0..=facts.last_capability).filter(|c| !cgroup::keeps(&values.caps, *c)).collect();
+    if !dropped.is_empty() {
+        let origin = Some("lxc.cap".to_string());
+        steps.add(Side::Guest, Step::DropCapabilities(dropped), origin);
+    }
+    if values.no_new_privs {
+        steps.add(Side::Guest, Step::NoNewPrivs, Some("lxc.no_new_privs".into()));
+    }
+    if let Some(profile) = &values.seccomp_profile {
+        if facts.confined {
+            warnings.push(format!(
+                "the monitor already runs under a seccomp filter: {} is not loaded",
+                profile.value
+            ));
+        } else {
+            steps.guest(Step::LoadSeccomp);
+        }
+    }
+    steps.hooks(Side::Guest, HookKind::Start, values);
+    Ok(())
+}
+
+/// When the guest waits for the word: device rules only now, because making /dev needed mknod.
+fn ready_steps(steps: &mut Steps, values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
+    let rules = cgroup::device_rules(values, facts);
+    let mut resolved = Vec::new();
+    for rule in rules {
+        let value = devices::resolved(&rule.value.value, facts).map_err(|why| {
+            Refusal::new(
+                format!("the device rule '{}' names no device: {why}", rule.value.value),
+                "name an existing device node, or write its type and numbers (c 1:3 rwm)",
+            )
+            .at(&format!("lxc.cgroup.{}", rule.value.file), &rule.origin)
+        })?;
+        resolved.push((rule, value));
+    }
+    if cgroup::needs_device_program(facts) {
+        if !resolved.is_empty() {
+            let rules = resolved.into_iter().map(|(r, v)| (r.value.file.clone(), v)).collect();
+            let origin = Some("lxc.cgroup2.devices".to_string());
+            steps.add(Side::HostAtReady, Step::AttachDeviceProgram(rules), origin);
+        }
+    } else {
+        for (rule, value) in resolved {
+            let origin = Some(format!("lxc.cgroup.{}, {}", rule.value.file, rule.origin));
+            let step = Step::LimitDevice { file: rule.value.file.clone(), value };
+            steps.add(Side::HostAtReady, step, origin);
+        }
+    }
+    steps.hooks(Side::HostAtReady, HookKind::StartHost, values);
+    Ok(())
+}
+
+fn has_console(values: &Values) -> bool {
+    values.console.path != ConsolePath::None
+}
+
+/// LXC takes the console from the container's own devpts as soon as that has room for it.
+fn console_from_guest(values: &Values, own_root: bool) -> bool {
+    values.pty_max > 1 && own_root
+}
+
+fn terminals(steps: &mut Steps, values: &Values, request: &StartRequest, own_root: bool) {
+    let ttys = if request.mini_init { 0 } else { values.tty_max };
+    let pty_max = values.pty_max;
+    if own_root && (pty_max > 0 || ttys > 0) {
+        let max = pty_max.saturating_add(values.tty_max);
+        steps.guest(Step::MountDevpts { max, ptmx: pty_max > 0 });
+    }
+    let console = has_console(values);
+    let from_guest = console_from_guest(values, own_root);
+    steps.guest(Step::SetUpTerminals(TtyPlan {
+        console,
+        console_from_guest: console && from_guest,
+        console_is_stdio: console && (request.foreground || from_guest),
+        only_terminals: request.mini_init && request.foreground,
+        ttys: if own_root { ttys } else { 0 },
+        dir: values.tty_dir.clone(),
+        keep_devpts: pty_max > 0,
+    }));
+    if own_root {
+        steps.guest(Step::LinkDev);
+    }
+}
+
+/// Refuses confinement that was asked for and cannot be given, rather than running without it.
+fn lsm(values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
+    if !facts.apparmor {
+        return Ok(());
+    }
+    let remedy = "set lxc.apparmor.profile = unconfined to start without a profile of its own";
+    match &values.apparmor.profile {
+        Some(profile) if matches!(profile.value.as_str(), "unconfined" | "unchanged") => Ok(()),
+        Some(profile) => {
+            let what = format!("the AppArmor profile '{}'", profile.value);
+            Err(Refusal::not_yet(&what, remedy).at("lxc.apparmor.profile", &profile.origin))
+        }
+        None => Err(Refusal::not_yet("LXC's default AppArmor profile", remedy)),
+    }
+}
+
+/// Program, arguments and environment of init.
+fn program(values: &Values, request: &StartRequest) -> Result<Program, Refusal> {
+    let (key, configured) = match request.mini_init {
+        true => ("lxc.execute.cmd", &values.init.execute_cmd),
+        false => ("lxc.init.cmd", &values.init.cmd),
+    };
+    let mut argv = request.argv.clone();
+    if argv.is_empty()
+        && let Some(line) = configured
+    {
+        argv = words::split(&line.value).map_err(|why| {
+            Refusal::new(
+                format!("{} cannot be split into words: {why}", line.value),
+                "close the quotes",
+            )
+            .at(key, &line.origin)
+        })?;
+    }
+    if argv.is_empty() {
+        if request.mini_init {
+            return Err(Refusal::new(
+                "there is no command to execute",
+                "name one after '--', or set lxc.execute.cmd",
+            ));
+        }
+        argv.push("/sbin/init".into());
+    }
+    let mut env: Vec<(String, String)> = Vec::new();
+    for var in &values.environment {
+        env.retain(|(name, _)| *name != var.value.name);
+        env.push((var.value.name.clone(), var.value.value.clone()));
+    }
+    env.retain(|(name, _)| name != "container");
+    env.push(("container".into(), "lxc".into()));
+    Ok(Program {
+        argv,
+        env,
+        cwd: values.init.cwd.as_ref().map(|c| c.value.clone()),
+        uid: values.init.uid,
+        gid: values.init.gid,
+        mini_init: request.mini_init,
+    })
+}

@@ -1,0 +1,342 @@
+//! The steps of a start: what is done, on which side, said in the same words everywhere
+//! (`--plan`, log, errors, fault tests).
+
+use crate::{HookRun, Namespaces, NicPlan, PlannedMount, VethPlan};
+use lxc_config::{ProcMode, SysMode};
+use std::fmt;
+
+/// Who carries a step out, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The monitor, before the guest exists.
+    Host,
+    /// The monitor, while the guest sets itself up.
+    HostBeside,
+    /// The future init.
+    Guest,
+    /// The monitor, when the guest has set itself up and waits for the word to go.
+    HostAtReady,
+}
+
+/// A step and where the configuration asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// Who and when.
+    pub side: Side,
+    /// What.
+    pub step: Step,
+    /// `key, file:line`, when a line of the configuration is behind it.
+    pub origin: Option<String>,
+}
+
+/// One act. Its `Display` completes the sentence "cannot …".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Run a hook (host or guest side by its kind).
+    RunHook(HookRun),
+    /// Create the container's cgroup in every hierarchy, under the first free suffix.
+    CreateCgroup {
+        /// Path below each base, without suffix.
+        path: String,
+    },
+    /// Write one limit.
+    LimitCgroup {
+        /// v2 file.
+        unified: bool,
+        /// File name.
+        file: String,
+        /// Value.
+        value: String,
+    },
+    /// Allocate the console from the host's devpts.
+    OpenConsole,
+    /// Open the log the console is copied to.
+    OpenConsoleLog {
+        /// Path on the host.
+        path: String,
+    },
+    /// Keep a file in the rootfs open for writing, so that it cannot be made read-only meanwhile.
+    PinRootfs {
+        /// Rootfs directory.
+        path: String,
+    },
+    /// Translate the seccomp policy into a filter.
+    CompileSeccomp {
+        /// Policy file.
+        path: String,
+    },
+    /// Create the guest process in its namespaces.
+    CloneGuest {
+        /// What it gets of its own.
+        namespaces: Namespaces,
+    },
+    /// Create a veth pair, one end on the host, one in the guest.
+    CreateVeth(VethPlan),
+    /// Enter the container's cgroups.
+    EnterCgroup {
+        /// Make a cgroup namespace there.
+        new_namespace: bool,
+    },
+    /// Cut the new mount namespace off from the host's.
+    IsolateMounts,
+    /// Mount the rootfs.
+    MountRootfs {
+        /// Directory on the host.
+        source: String,
+        /// Where it is mounted; equal to `source` when the installation has no mount point.
+        target: String,
+    },
+    /// Set the host name.
+    SetHostname(
+        /// Name.
+        String,
+    ),
+    /// Start a session keyring of its own.
+    NewKeyring,
+    /// Wait for the network devices and configure them.
+    ConfigureNetwork(
+        /// Devices in order.
+        Vec<NicPlan>,
+    ),
+    /// Mount a tmpfs on /dev.
+    MountDev {
+        /// Bytes.
+        size: u64,
+    },
+    /// Mount proc on /proc.
+    MountProc {
+        /// Protection.
+        mode: ProcMode,
+        /// Keep /proc/sys/net writable (the guest keeps CAP_NET_ADMIN).
+        writable_net: bool,
+    },
+    /// Mount sysfs on /sys.
+    MountSys(
+        /// Protection.
+        SysMode,
+    ),
+    /// Mount what `lxc.mount.entry` or the fstab names.
+    Mount(PlannedMount),
+    /// Mount cgroups on /sys/fs/cgroup.
+    MountCgroups(CgroupView),
+    /// Make the device nodes.
+    PopulateDev,
+    /// Mount a devpts instance of its own.
+    MountDevpts {
+        /// Highest number of terminals.
+        max: u32,
+        /// Put its ptmx on /dev/ptmx.
+        ptmx: bool,
+    },
+    /// Allocate terminals and put them where init expects them.
+    SetUpTerminals(TtyPlan),
+    /// Make /dev/fd, /dev/stdin, /dev/stdout, /dev/stderr.
+    LinkDev,
+    /// Make the rootfs the root and drop the host's.
+    SwitchRoot,
+    /// Give the container a boot id of its own.
+    NewBootId,
+    /// Set the personality of `lxc.arch`.
+    SetPersonality {
+        /// 32-bit.
+        bits32: bool,
+    },
+    /// Take capabilities out of the bounding set.
+    DropCapabilities(
+        /// Kernel's numbers.
+        Vec<u32>,
+    ),
+    /// Forbid gaining privileges by exec.
+    NoNewPrivs,
+    /// Put the seccomp filter in force.
+    LoadSeccomp,
+    /// Write one device rule (v1).
+    LimitDevice {
+        /// `devices.allow`, `devices.deny`.
+        file: String,
+        /// Rule.
+        value: String,
+    },
+    /// Attach the device program (v2).
+    AttachDeviceProgram(
+        /// `(file, value)` in order.
+        Vec<(String, String)>,
+    ),
+    /// Hand over to the program.
+    Exec(Program),
+}
+
+/// What becomes pid 1, or its child under a minimal init.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Program and arguments, never empty.
+    pub argv: Vec<String>,
+    /// Environment, complete.
+    pub env: Vec<(String, String)>,
+    /// Working directory inside.
+    pub cwd: Option<String>,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Run as a child of a minimal init.
+    pub mini_init: bool,
+}
+
+/// Console and ttys inside the guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TtyPlan {
+    /// There is a console.
+    pub console: bool,
+    /// The console comes from the container's own devpts (`lxc.pty.max` > 1), not the host's.
+    pub console_from_guest: bool,
+    /// The console becomes init's standard input and outputs.
+    pub console_is_stdio: bool,
+    /// Of the standard streams, replace only those that are terminals.
+    pub only_terminals: bool,
+    /// Number of /dev/ttyN.
+    pub ttys: u32,
+    /// Sub-directory of /dev.
+    pub dir: Option<String>,
+    /// Keep the devpts mounted afterwards.
+    pub keep_devpts: bool,
+}
+
+/// What is mounted on /sys/fs/cgroup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CgroupView {
+    /// The v2 hierarchy itself.
+    Unified {
+        /// Read-only.
+        read_only: bool,
+    },
+    /// A tmpfs with one mount per hierarchy.
+    Legacy {
+        /// Directory name, v2, controllers.
+        mounts: Vec<(String, bool, Vec<String>)>,
+        /// Read-only.
+        read_only: bool,
+    },
+}
+
+impl Step {
+    /// A short fixed name: the key of log lines, benches and fault tests.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Step::RunHook(_) => "run-hook",
+            Step::CreateCgroup { .. } => "create-cgroup",
+            Step::LimitCgroup { .. } => "limit-cgroup",
+            Step::OpenConsole => "open-console",
+            Step::OpenConsoleLog { .. } => "open-console-log",
+            Step::PinRootfs { .. } => "pin-rootfs",
+            Step::CompileSeccomp { .. } => "compile-seccomp",
+            Step::CloneGuest { .. } => "clone-guest",
+            Step::CreateVeth(_) => "create-veth",
+            Step::EnterCgroup { .. } => "enter-cgroup",
+            Step::IsolateMounts => "isolate-mounts",
+            Step::MountRootfs { .. } => "mount-rootfs",
+            Step::SetHostname(_) => "set-hostname",
+            Step::NewKeyring => "new-keyring",
+            Step::ConfigureNetwork(_) => "configure-network",
+            Step::MountDev { .. } => "mount-dev",
+            Step::MountProc { .. } => "mount-proc",
+            Step::MountSys(_) => "mount-sys",
+            Step::Mount(_) => "mount-entry",
+            Step::MountCgroups(_) => "mount-cgroups",
+            Step::PopulateDev => "populate-dev",
+            Step::MountDevpts { .. } => "mount-devpts",
+            Step::SetUpTerminals(_) => "set-up-terminals",
+            Step::LinkDev => "link-dev",
+            Step::SwitchRoot => "switch-root",
+            Step::NewBootId => "new-boot-id",
+            Step::SetPersonality { .. } => "set-personality",
+            Step::DropCapabilities(_) => "drop-capabilities",
+            Step::NoNewPrivs => "no-new-privs",
+            Step::LoadSeccomp => "load-seccomp",
+            Step::LimitDevice { .. } => "limit-device",
+            Step::AttachDeviceProgram(_) => "attach-device-program",
+            Step::Exec(_) => "exec",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::RunHook(h) => write!(f, "run the {} hook '{}'", h.kind.name(), h.command),
+            Step::CreateCgroup { path } => write!(f, "create the cgroup {path}"),
+            Step::LimitCgroup { file, value, .. } => {
+                write!(f, "write {value} to the cgroup's {file}")
+            }
+            Step::OpenConsole => f.write_str("allocate the console from the host's devpts"),
+            Step::OpenConsoleLog { path } => write!(f, "open the console log {path}"),
+            Step::PinRootfs { path } => write!(f, "keep the rootfs {path} writable"),
+            Step::CompileSeccomp { path } => write!(f, "compile the seccomp profile {path}"),
+            Step::CloneGuest { namespaces } => {
+                write!(f, "create the guest process with new namespaces ({namespaces})")
+            }
+            Step::CreateVeth(veth) => write!(f, "{veth}"),
+            Step::EnterCgroup { new_namespace: true } => {
+                f.write_str("enter the container's cgroups and make a cgroup namespace there")
+            }
+            Step::EnterCgroup { .. } => f.write_str("enter the container's cgroups"),
+            Step::IsolateMounts => f.write_str("cut the mounts off from the host's"),
+            Step::MountRootfs { source, target } if source == target => {
+                write!(f, "mount the rootfs {source}")
+            }
+            Step::MountRootfs { source, target } => {
+                write!(f, "mount the rootfs {source} on {target}")
+            }
+            Step::SetHostname(name) => write!(f, "set the host name to {name}"),
+            Step::NewKeyring => f.write_str("start a session keyring"),
+            Step::ConfigureNetwork(nics) if nics.len() == 1 => {
+                write!(f, "configure the network device {}", nics[0])
+            }
+            Step::ConfigureNetwork(nics) => {
+                let names: Vec<_> = nics.iter().map(ToString::to_string).collect();
+                write!(f, "configure the network devices {}", names.join(", "))
+            }
+            Step::MountDev { size } => write!(f, "mount a tmpfs of {size} bytes on /dev"),
+            Step::MountProc { mode: ProcMode::Rw, .. } => f.write_str("mount proc on /proc"),
+            Step::MountProc { .. } => f.write_str("mount proc on /proc, /proc/sys read-only"),
+            Step::MountSys(SysMode::Rw) => f.write_str("mount sysfs on /sys"),
+            Step::MountSys(SysMode::Ro) => f.write_str("mount sysfs on /sys, read-only"),
+            Step::MountSys(SysMode::Mixed) => {
+                f.write_str("mount sysfs on /sys, read-only except devices/virtual/net")
+            }
+            Step::Mount(mount) => write!(f, "mount {} on {}", mount.entry.source, mount.shown()),
+            Step::MountCgroups(_) => f.write_str("mount cgroups on /sys/fs/cgroup"),
+            Step::PopulateDev => f.write_str("make the device nodes in /dev"),
+            Step::MountDevpts { max, .. } => {
+                write!(f, "mount a devpts of {max} terminals on /dev/pts")
+            }
+            Step::SetUpTerminals(t) if t.ttys > 0 => {
+                write!(f, "set up the console and {} ttys", t.ttys)
+            }
+            Step::SetUpTerminals(_) => f.write_str("set up the console"),
+            Step::LinkDev => f.write_str("link /dev/fd and the standard streams"),
+            Step::SwitchRoot => f.write_str("make the rootfs the root"),
+            Step::NewBootId => f.write_str("give the container a boot id"),
+            Step::SetPersonality { bits32 } => {
+                write!(f, "set a {}-bit personality", if *bits32 { 32 } else { 64 })
+            }
+            Step::DropCapabilities(caps) => {
+                let name = |c: &u32| {
+                    lxc_config::capabilities::name(*c).map_or_else(|| c.to_string(), str::to_string)
+                };
+                let names: Vec<String> = caps.iter().map(name).collect();
+                write!(f, "drop the capabilities {}", names.join(" "))
+            }
+            Step::NoNewPrivs => f.write_str("forbid new privileges"),
+            Step::LoadSeccomp => f.write_str("load the seccomp filter"),
+            Step::LimitDevice { file, value } => {
+                write!(f, "write {value} to the cgroup's {file}")
+            }
+            Step::AttachDeviceProgram(rules) => {
+                write!(f, "attach a device program of {} rules", rules.len())
+            }
+            Step::Exec(p) if p.mini_init => write!(f, "run {} under a minimal init", p.argv[0]),
+            Step::Exec(p) => write!(f, "execute {}", p.argv[0]),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `cargo xtask build`: the two builds of the product.
+//!
+//! Static: the monitor and the tools, which are executed on every start. Dynamic: the C library,
+//! because a static C runtime refuses a shared object. Each has its own directory, so that flags of
+//! the one do not rebuild the other.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use xshell::cmd;
+
+use crate::project::{Outcome, Project};
+
+/// With or without optimisation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    Debug,
+    Release,
+}
+
+/// Where the static programs are.
+pub struct Programs {
+    /// All lxc-* tools in one.
+    pub lxc: PathBuf,
+    /// The monitor.
+    pub monitor: PathBuf,
+}
+
+pub fn command(project: &Project, arguments: &[String]) -> Outcome {
+    let profile = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => Profile::Debug,
+        ["--release"] => Profile::Release,
+        _ => return Err("takes --release or nothing".into()),
+    };
+    let programs = programs(project, profile)?;
+    let library = library(project, profile)?;
+    for path in [&programs.lxc, &programs.monitor, &library] {
+        println!("built {}", project.shown(path));
+    }
+    Ok(())
+}
+
+/// Builds the monitor and the tools, linked statically.
+pub fn programs(project: &Project, profile: Profile) -> Outcome<Programs> {
+    let begun = Instant::now();
+    let target = project.target.join("static");
+    let host = host_triple(project)?;
+    let libdir = cmd!(project.sh, "pkg-config --variable=libdir libseccomp")
+        .quiet()
+        .read()
+        .map_err(|error| {
+            format!("libseccomp's headers are not found ({error}); try: cargo xtask setup")
+        })?;
+    let release = release_flag(profile);
+    // Naming the host as target keeps the flags from build scripts and procedural macros, which
+    // cannot be static.
+    project
+        .cargo()
+        .args(["build", "--target", &host])
+        .args(["--package", "lxc-engine", "--bin", "lxc-monitor"])
+        .args(["--package", "lxc-tools", "--bin", "lxc"])
+        .args(release)
+        .env("CARGO_TARGET_DIR", &target)
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env("LIBSECCOMP_LINK_TYPE", "static")
+        .env("LIBSECCOMP_LIB_PATH", libdir)
+        .quiet()
+        .run()?;
+    println!("static programs: {} s", begun.elapsed().as_secs());
+    let built = target.join(host).join(directory(profile));
+    Ok(Programs {
+        lxc: built.join("lxc"),
+        monitor: built.join("lxc-monitor"),
+    })
+}
+
+/// Builds the C library, linked dynamically.
+fn library(project: &Project, profile: Profile) -> Outcome<PathBuf> {
+    let begun = Instant::now();
+    project
+        .cargo()
+        .args(["build", "--package", "lxc-capi"])
+        .args(release_flag(profile))
+        .env("CARGO_TARGET_DIR", &project.target)
+        .quiet()
+        .run()?;
+    println!("C library: {} s", begun.elapsed().as_secs());
+    Ok(project
+        .target
+        .join(directory(profile))
+        .join("liblxc_capi.so"))
+}
+
+fn release_flag(profile: Profile) -> &'static [&'static str] {
+    match profile {
+        Profile::Debug => &[],
+        Profile::Release => &["--release"],
+    }
+}
+
+fn directory(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Debug => "debug",
+        Profile::Release => "release",
+    }
+}
+
+fn host_triple(project: &Project) -> Outcome<String> {
+    let text = cmd!(project.sh, "rustc -vV").quiet().read()?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.ok_or("rustc -vV names no host")?.to_string())
+}

@@ -1,0 +1,44 @@
+//! `cargo xtask`: set up, build, test, demonstrate and install the project.
+//!
+//! **Is** a table of contents: one row a command, one file a command.
+//! **Knows** cargo, Debian's packages and the layout of this repository.
+//! **Never** depends on the product's crates: it must build before they can.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod build;
+mod command_line;
+mod demo;
+mod install;
+mod output;
+mod project;
+mod setup;
+mod test;
+mod tidy;
+
+command_line::commands! {
+    /// Installs the Debian packages that are missing; says so when none is.
+    "setup" => setup::command;
+
+    /// Creates, starts, enters and destroys a real container, from nothing; needs root.
+    "demo" => demo::command;
+
+    /// Builds the static monitor and tools, and the C library. Options: --release
+    "build" => build::command;
+
+    /// Lays the programs and their files out below a directory. Options: --prefix DIR
+    "install" => install::command;
+
+    /// Runs everything that is tested, or only the sections named after it.
+    "test" => test::command;
+
+    /// Checks the house rules: who may use whom, where unsafe may stand, what lies at top level.
+    "tidy" => tidy::command;
+
+    /// Measures start, attach and console side by side with peers; arguments go to the benches.
+    "bench" => bench::command;
+}
+
+fn main() -> std::process::ExitCode {
+    command_line::run(COMMANDS)
+}
