@@ -40,10 +40,13 @@ fn install(project: &Project, programs: &Programs, prefix: &Path) -> Outcome {
         &fs::read(&programs.lxc).map_err(at(&programs.lxc))?,
         0o755,
     )?;
-    for applet in applets(&lxc)? {
-        link(&lxc, &layout.bin.join(applet))?;
+    for name in names(&lxc)? {
+        let below = match name.starts_with("templates/") {
+            true => &layout.data,
+            false => &layout.bin,
+        };
+        link(&lxc, &below.join(name))?;
     }
-    link(&lxc, &layout.data.join("templates/lxc-busybox"))?;
     let monitor = layout.libexec.join("lxc-monitor");
     put(
         &monitor,
@@ -108,12 +111,12 @@ impl Layout {
 }
 
 /// The names that the program answers to, from the program itself.
-fn applets(lxc: &Path) -> Outcome<Vec<String>> {
+fn names(lxc: &Path) -> Outcome<Vec<String>> {
     let output = bounded(Duration::from_secs(10), lxc)
         .arg("--applets")
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    match tool_names(&text) {
+    match program_names(&text) {
         Some(names) if output.status.success() => Ok(names),
         _ => Err(format!(
             "`{} --applets` should print one tool a line; it ended with {} and printed {text:?} {:?}",
@@ -125,20 +128,15 @@ fn applets(lxc: &Path) -> Outcome<Vec<String>> {
     }
 }
 
-/// `lxc-NAME` for each line `NAME` or `lxc-NAME`; None if a line is no such name, or there is none.
-fn tool_names(lines: &str) -> Option<Vec<String>> {
-    let letters = |name: &str| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+/// The lines, each `lxc-NAME` or `templates/lxc-NAME`; None if a line is neither, or there is none.
+fn program_names(lines: &str) -> Option<Vec<String>> {
+    let plausible = |line: &str| {
+        let name = line.strip_prefix("templates/").unwrap_or(line);
+        let name = name.strip_prefix("lxc-").unwrap_or_default();
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
     };
-    let names: Vec<&str> = lines
-        .lines()
-        .map(|line| line.strip_prefix("lxc-").unwrap_or(line))
-        .collect();
-    let plausible = !names.is_empty() && names.iter().all(|name| letters(name));
-    plausible.then(|| names.iter().map(|name| format!("lxc-{name}")).collect())
+    let names: Vec<String> = lines.lines().map(String::from).collect();
+    (!names.is_empty() && names.iter().all(|name| plausible(name))).then_some(names)
 }
 
 /// The text of `file` with `@PREFIX@` and its kin replaced by paths below `prefix`.
@@ -308,13 +306,17 @@ mod tests {
     #[test]
     fn the_program_names_its_tools() {
         for (lines, expected) in [
-            ("create\nlxc-ls\n", Some(vec!["lxc-create", "lxc-ls"])),
+            (
+                "lxc-ls\ntemplates/lxc-busybox\n",
+                Some(vec!["lxc-ls", "templates/lxc-busybox"]),
+            ),
             ("Usage: lxc COMMAND\n", None),
-            ("create\n../x\n", None),
-            ("create\n\n", None),
+            ("lxc-create\n../x\n", None),
+            ("lxc-create\ntemplates/../x\n", None),
+            ("lxc-create\n\n", None),
             ("", None),
         ] {
-            let names = tool_names(lines);
+            let names = program_names(lines);
             let expected = expected.map(|names| names.into_iter().map(String::from).collect());
             assert_eq!(names, expected, "{lines:?}");
         }

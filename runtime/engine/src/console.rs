@@ -76,7 +76,12 @@ impl Console {
         log: Option<OwnedFd>,
     ) -> Result<Console> {
         lxc_kernel::socket::set_nonblocking(master.as_fd(), true)?;
-        let console = Console { master, _peer: peer, viewer, log };
+        let console = Console {
+            master,
+            _peer: peer,
+            viewer,
+            log,
+        };
         console.copy_window_size();
         Ok(console)
     }
@@ -114,12 +119,15 @@ impl Console {
     /// Takes what is left to say, now that nobody can say more.
     pub fn drain(&mut self) {
         let now = Some(std::time::Duration::ZERO);
-        while poll_one(self.master.as_fd(), Interest::READ, now).unwrap_or(false) && self.output() {}
+        while poll_one(self.master.as_fd(), Interest::READ, now).unwrap_or(false) && self.output() {
+        }
     }
 
     /// One turn of typing; `false` when the viewer's terminal is gone.
     pub fn input(&mut self) -> bool {
-        let Some(keyboard) = self.keyboard() else { return false };
+        let Some(keyboard) = self.keyboard() else {
+            return false;
+        };
         let mut buffer = [0u8; TURN];
         match rustix::io::read(keyboard, &mut buffer) {
             Ok(0) => false,
@@ -167,7 +175,11 @@ pub fn open_log(path: &str) -> Result<OwnedFd> {
     let kind = rustix::fs::fstat(&log).map_err(|e| SysError::new("fstat", path.to_string(), e))?;
     match rustix::fs::FileType::from_raw_mode(kind.st_mode) {
         rustix::fs::FileType::RegularFile => Ok(log),
-        _ => Err(SysError::new("open", format!("{path}: not a regular file"), Errno::INVAL)),
+        _ => Err(SysError::new(
+            "open",
+            format!("{path}: not a regular file"),
+            Errno::INVAL,
+        )),
     }
 }
 

@@ -30,7 +30,8 @@ impl Partial {
     /// Marks `directory`; the lock lasts as long as the returned value.
     pub fn mark(directory: &Path) -> Result<Partial> {
         let path = directory.join(PARTIAL);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mark = rustix::fs::open(&path, flags, Mode::empty())
             .map_err(|e| SysError::new("open", path.display().to_string(), e))?;
         lock::lock(mark.as_fd())?;
@@ -56,7 +57,11 @@ pub fn creation(directory: &Path) -> Creation {
         Err(_) => return Creation::Ongoing,
     };
     let locked = lock::is_locked(found.as_fd()).unwrap_or(true);
-    if locked { Creation::Ongoing } else { Creation::Abandoned }
+    if locked {
+        Creation::Ongoing
+    } else {
+        Creation::Abandoned
+    }
 }
 
 /// Makes the container's directory, mode 0770, and its parents, 0755; `true` if it was not there.
@@ -67,7 +72,11 @@ pub fn make(directory: &Path) -> Result<bool> {
     match rustix::fs::mkdir(directory, Mode::from_raw_mode(0o770)) {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
-        Err(error) => Err(SysError::new("mkdir", directory.display().to_string(), error)),
+        Err(error) => Err(SysError::new(
+            "mkdir",
+            directory.display().to_string(),
+            error,
+        )),
     }
 }
 
@@ -89,7 +98,11 @@ pub fn write_config(path: &Path, text: &str) -> Result<()> {
 /// top stays. A tree that is not there is no error.
 pub fn remove(path: &Path, keep: &[&str]) -> Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(SysError::new("rmdir", path.display().to_string(), Errno::BUSY));
+        return Err(SysError::new(
+            "rmdir",
+            path.display().to_string(),
+            Errno::BUSY,
+        ));
     };
     let parent = match file::open_dir(parent) {
         Err(error) if error.errno == Errno::NOENT => return Ok(()),
@@ -121,10 +134,16 @@ pub fn run_template(
         .arg(format!("--rootfs={}", rootfs.display()))
         .args(args);
     if quiet {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
     }
     let told = |how: String| {
-        Failure::new(FailureKind::Step, format!("the template {} {how}", program.display()))
+        Failure::new(
+            FailureKind::Step,
+            format!("the template {} {how}", program.display()),
+        )
     };
     let ended = command.status().map_err(|e| {
         told(format!("cannot be executed: {e}")).hint("make it executable ('chmod +x')")
@@ -136,6 +155,8 @@ pub fn run_template(
 }
 
 fn io(call: &'static str, path: &Path, error: &std::io::Error) -> SysError {
-    let errno = error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error);
+    let errno = error
+        .raw_os_error()
+        .map_or(Errno::IO, Errno::from_raw_os_error);
     SysError::new(call, path.display().to_string(), errno)
 }

@@ -16,7 +16,11 @@ const FSTAB_MAX: usize = 1024 * 1024;
 /// Root places containers beside pid 1, everyone else below the own cgroup, and only where the
 /// hierarchy has been delegated (its directory is writable).
 pub fn cgroups() -> Result<Vec<HierarchyFact>> {
-    let source = if users::euid() == 0 { "/proc/1/cgroup" } else { "/proc/self/cgroup" };
+    let source = if users::euid() == 0 {
+        "/proc/1/cgroup"
+    } else {
+        "/proc/self/cgroup"
+    };
     let text = file::read_path(Path::new(source), PROC_MAX)?;
     let found = cgroup::hierarchies(&String::from_utf8_lossy(&text))?;
     let usable = found.into_iter().filter_map(|h| {
@@ -35,7 +39,11 @@ pub fn cgroups() -> Result<Vec<HierarchyFact>> {
 }
 
 /// Everything a start with this configuration needs to know.
-pub fn gather(values: &Values, cgroups: Vec<HierarchyFact>, mount_point: Option<&str>) -> HostFacts {
+pub fn gather(
+    values: &Values,
+    cgroups: Vec<HierarchyFact>,
+    mount_point: Option<&str>,
+) -> HostFacts {
     let exists = |path: &str| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
     let mount_point = values.rootfs.mount.as_deref().or(mount_point);
     HostFacts {
@@ -44,7 +52,11 @@ pub fn gather(values: &Values, cgroups: Vec<HierarchyFact>, mount_point: Option<
         cgroup_namespace: exists("/proc/self/ns/cgroup"),
         apparmor: apparmor(),
         confined: values.seccomp_profile.is_some() && confined(),
-        rootfs: values.rootfs.path.as_ref().map_or(RootfsFact::NotSet, |p| rootfs(&p.value)),
+        rootfs: values
+            .rootfs
+            .path
+            .as_ref()
+            .map_or(RootfsFact::NotSet, |p| rootfs(&p.value)),
         mount_point_exists: mount_point.is_some_and(|p| Path::new(p).is_dir()),
         fstab: values.mount_fstab.as_ref().map(|f| {
             file::read_path(Path::new(&f.value), FSTAB_MAX)
@@ -57,7 +69,9 @@ pub fn gather(values: &Values, cgroups: Vec<HierarchyFact>, mount_point: Option<
 }
 
 fn rootfs(path: &str) -> RootfsFact {
-    let Ok(found) = std::fs::metadata(path) else { return RootfsFact::Missing };
+    let Ok(found) = std::fs::metadata(path) else {
+        return RootfsFact::Missing;
+    };
     let kind = found.file_type();
     if kind.is_dir() {
         RootfsFact::Directory
@@ -89,8 +103,11 @@ fn confined() -> bool {
 /// `/dev/kvm rw` → `c 10:232 rw`, for each device rule that names a path.
 fn device_paths(values: &Values) -> Vec<(String, std::result::Result<String, String>)> {
     let rules = values.cgroup1.iter().chain(&values.cgroup2);
-    let paths = rules.filter(|r| r.value.file.starts_with("devices.") && r.value.value.starts_with('/'));
-    paths.map(|rule| (rule.value.value.clone(), resolve_device(&rule.value.value))).collect()
+    let paths =
+        rules.filter(|r| r.value.file.starts_with("devices.") && r.value.value.starts_with('/'));
+    paths
+        .map(|rule| (rule.value.value.clone(), resolve_device(&rule.value.value)))
+        .collect()
 }
 
 fn resolve_device(rule: &str) -> std::result::Result<String, String> {

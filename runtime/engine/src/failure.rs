@@ -5,6 +5,7 @@ use lxc_kernel::SysError;
 use lxc_plan::Refusal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 /// What kind of failure it is, for callers that react to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +43,13 @@ pub struct StepAt {
     pub name: String,
 }
 
-/// One failure.
+/// One failure; see [`Details`] for what it says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct Failure(Box<Details>);
+
+/// What a failure says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Details {
     /// Kind.
     pub kind: FailureKind,
     /// What could not be done, naming the object, and where the configuration asks for it.
@@ -64,7 +69,7 @@ pub struct Failure {
 impl Failure {
     /// A failure that is not a step's.
     pub fn new(kind: FailureKind, sentence: impl Into<String>) -> Failure {
-        Failure {
+        Failure(Box::new(Details {
             kind,
             sentence: sentence.into(),
             call: None,
@@ -72,7 +77,7 @@ impl Failure {
             hint: None,
             step: None,
             left_behind: Vec::new(),
-        }
+        }))
     }
 
     /// Adds the remedy.
@@ -86,6 +91,20 @@ impl Failure {
         self.call = Some(error.to_string());
         self.errno = Some(error.errno.raw_os_error());
         self
+    }
+}
+
+impl Deref for Failure {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
     }
 }
 

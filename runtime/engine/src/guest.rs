@@ -49,7 +49,9 @@ pub struct GuestWorld<'a> {
 impl GuestWorld<'_> {
     /// What paths inside are relative to.
     pub fn root(&self) -> Result<&Root> {
-        self.root.as_ref().ok_or_else(|| SysError::new("open", "rootfs", Errno::NOENT))
+        self.root
+            .as_ref()
+            .ok_or_else(|| SysError::new("open", "rootfs", Errno::NOENT))
     }
 
     /// /dev of the container: ours, or the rootfs' own, never through a link.
@@ -58,7 +60,9 @@ impl GuestWorld<'_> {
             let found = self.root()?.resolve_nofollow("dev")?;
             self.dev = Some(found);
         }
-        self.dev.as_ref().ok_or_else(|| SysError::new("open", "dev", Errno::NOENT))
+        self.dev
+            .as_ref()
+            .ok_or_else(|| SysError::new("open", "dev", Errno::NOENT))
     }
 
     /// A line for the monitor's log.
@@ -82,7 +86,10 @@ pub fn run(plan: &StartPlan, mut world: GuestWorld<'_>) -> ! {
 /// Why the end of [`become_init`] cannot be reached.
 enum Never {}
 
-fn become_init(plan: &StartPlan, world: &mut GuestWorld<'_>) -> std::result::Result<Never, Failure> {
+fn become_init(
+    plan: &StartPlan,
+    world: &mut GuestWorld<'_>,
+) -> std::result::Result<Never, Failure> {
     // First: from here on the guest dies with the monitor. One that died before this call is seen
     // when its end of the socket is found closed.
     process::set_parent_death_signal(libc::SIGKILL).map_err(|e| lost("bind to the monitor", &e))?;
@@ -106,7 +113,10 @@ fn become_init(plan: &StartPlan, world: &mut GuestWorld<'_>) -> std::result::Res
             });
         }
     }
-    Err(Failure::new(FailureKind::GuestDied, "the plan has no program to execute"))
+    Err(Failure::new(
+        FailureKind::GuestDied,
+        "the plan has no program to execute",
+    ))
 }
 
 /// A step's failure: a call, or a story of its own (a hook's).
@@ -198,13 +208,22 @@ fn exec(program: &Program, world: &mut GuestWorld<'_>) -> SysError {
         Err(error) => return error,
     };
     if program.mini_init {
-        return mini_init::run(&prepared.argv, &prepared.env, &world.socket, world.last_kept_fd);
+        return mini_init::run(
+            &prepared.argv,
+            &prepared.env,
+            &world.socket,
+            world.last_kept_fd,
+        );
     }
     process::exec(&prepared.argv, &prepared.env)
 }
 
 fn at(planned: &Planned, index: usize, total: u32) -> StepAt {
-    StepAt { number: index as u32 + 1, total, name: planned.step.name().to_string() }
+    StepAt {
+        number: index as u32 + 1,
+        total,
+        name: planned.step.name().to_string(),
+    }
 }
 
 /// The failure of a step, in its words.

@@ -38,23 +38,40 @@ impl HookEnvironment {
                 variables.push((name.to_string(), value.to_string()));
             }
         };
-        set("LXC_CONFIG_FILE", (!config_file.is_empty()).then_some(config_file));
+        set(
+            "LXC_CONFIG_FILE",
+            (!config_file.is_empty()).then_some(config_file),
+        );
         set("LXC_ROOTFS_MOUNT", mount);
-        set("LXC_ROOTFS_PATH", values.rootfs.path.as_ref().map(|p| p.value.as_str()));
+        set(
+            "LXC_ROOTFS_PATH",
+            values.rootfs.path.as_ref().map(|p| p.value.as_str()),
+        );
         if let lxc_config::ConsolePath::Path(path) = &values.console.path {
             set("LXC_CONSOLE", Some(path));
         }
-        set("LXC_CONSOLE_LOGPATH", values.console.logfile.as_ref().map(|p| p.value.as_str()));
+        set(
+            "LXC_CONSOLE_LOGPATH",
+            values.console.logfile.as_ref().map(|p| p.value.as_str()),
+        );
         let cgns = rustix::fs::access("/proc/self/ns/cgroup", rustix::fs::Access::EXISTS).is_ok();
         set("LXC_CGNS_AWARE", cgns.then_some("1"));
-        set("LXC_LOG_LEVEL", Some(crate::log::level_name(values.log.level.unwrap_or(5))));
-        set("LXC_HOOK_VERSION", Some(if values.hooks.version == 1 { "1" } else { "0" }));
+        set(
+            "LXC_LOG_LEVEL",
+            Some(crate::log::level_name(values.log.level.unwrap_or(5))),
+        );
+        set(
+            "LXC_HOOK_VERSION",
+            Some(if values.hooks.version == 1 { "1" } else { "0" }),
+        );
         let guest = values.environment.iter();
         HookEnvironment {
             name: name.to_string(),
             version: values.hooks.version,
             variables,
-            guest_variables: guest.map(|v| (v.value.name.clone(), v.value.value.clone())).collect(),
+            guest_variables: guest
+                .map(|v| (v.value.name.clone(), v.value.value.clone()))
+                .collect(),
         }
     }
 
@@ -110,7 +127,11 @@ pub fn spawn(run: &HookRun, environment: &HookEnvironment, extra: &[String]) -> 
         set("LXC_HOOK_TYPE", run.kind.name());
         set("LXC_HOOK_SECTION", "lxc");
     } else {
-        argv.extend([environment.name.clone(), "lxc".into(), run.kind.name().into()]);
+        argv.extend([
+            environment.name.clone(),
+            "lxc".into(),
+            run.kind.name().into(),
+        ]);
     }
     argv.extend_from_slice(extra);
     let strings = |list: Vec<String>| -> Result<Vec<CString>> {
@@ -133,7 +154,12 @@ pub fn spawn(run: &HookRun, environment: &HookEnvironment, extra: &[String]) -> 
         reset_signals: true,
     };
     let (_, pidfd) = process::spawn(&spec)?;
-    Ok(Running { run: run.clone(), pidfd, output: ours, text: Vec::new() })
+    Ok(Running {
+        run: run.clone(),
+        pidfd,
+        output: ours,
+        text: Vec::new(),
+    })
 }
 
 impl Running {
@@ -165,7 +191,9 @@ impl Running {
 
     /// The verdict, once it has ended; `None` while it runs.
     pub fn verdict(&mut self) -> Result<Option<std::result::Result<(), Failure>>> {
-        let Some(ended) = process::wait_pidfd(self.pidfd.as_fd(), false)? else { return Ok(None) };
+        let Some(ended) = process::wait_pidfd(self.pidfd.as_fd(), false)? else {
+            return Ok(None);
+        };
         self.collect();
         let text = String::from_utf8_lossy(&self.text).into_owned();
         for line in text.lines() {
@@ -183,8 +211,12 @@ fn failure(run: &HookRun, ended: Ended, output: &str) -> Failure {
         Ended::Exited(code) => format!("exited with {code}"),
         Ended::Killed { signal, .. } => format!("was killed by signal {signal}"),
     };
-    let sentence =
-        format!("the {} hook '{}' {how} ({})", run.kind.name(), run.command, run.origin);
+    let sentence = format!(
+        "the {} hook '{}' {how} ({})",
+        run.kind.name(),
+        run.command,
+        run.origin
+    );
     let last = output.lines().rev().find(|l| !l.trim().is_empty());
     let hint = match (last, ended) {
         (Some(line), _) => format!("its last line of output: {line}"),
@@ -195,10 +227,7 @@ fn failure(run: &HookRun, ended: Ended, output: &str) -> Failure {
 }
 
 /// Runs a hook on the guest's side and waits for it: nothing else is to be done there meanwhile.
-pub fn run_in_guest(
-    run: &HookRun,
-    world: &GuestWorld<'_>,
-) -> std::result::Result<(), Problem> {
+pub fn run_in_guest(run: &HookRun, world: &GuestWorld<'_>) -> std::result::Result<(), Problem> {
     let mut running = spawn(run, world.hooks, &[])?;
     wait_for_end(&mut running)?;
     match running.verdict()? {

@@ -45,7 +45,10 @@ fn look() -> Result<NetworkView> {
         .map(|a| (a.name, a.ip))
         .collect();
     addresses.sort_by_key(|(_, ip)| ip.to_string());
-    Ok(NetworkView { interfaces, addresses })
+    Ok(NetworkView {
+        interfaces,
+        addresses,
+    })
 }
 
 /// LXC leaves out IPv6 addresses of any other scope than the one asked for: global.
@@ -63,9 +66,7 @@ pub fn init_pidfd(client: &Client) -> std::result::Result<Option<OwnedFd>, Clien
         Asked::Answer(Some(pidfd)) => Ok(Some(pidfd)),
         Asked::Answer(None) => match client.init_pid()? {
             Asked::Stopped => Ok(None),
-            Asked::Answer(pid) => {
-                process::pidfd_open(pid).map(Some).map_err(ClientError::Sys)
-            }
+            Asked::Answer(pid) => process::pidfd_open(pid).map(Some).map_err(ClientError::Sys),
         },
     }
 }
@@ -78,7 +79,9 @@ pub fn cgroup_item(
 ) -> std::result::Result<Option<String>, ClientError> {
     let valid = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
     let controller = name.split('.').next().filter(|_| valid);
-    let Some(controller) = controller else { return Ok(None) };
+    let Some(controller) = controller else {
+        return Ok(None);
+    };
     let directory = match client.cgroup_fd(controller, true) {
         Ok(Asked::Answer(Some(found))) => found.fd,
         Ok(_) => return Ok(None),
@@ -96,10 +99,14 @@ pub fn cgroup_item(
 /// Whether the process blocks `signal`: systemd as init blocks SIGRTMIN+3, its halt signal.
 pub fn blocks_signal(pid: i32, signal: i32) -> bool {
     let path = format!("/proc/{pid}/status");
-    let Ok(status) = file::read_path(std::path::Path::new(&path), 64 * 1024) else { return false };
+    let Ok(status) = file::read_path(std::path::Path::new(&path), 64 * 1024) else {
+        return false;
+    };
     let status = String::from_utf8_lossy(&status);
     let mask = status.lines().find_map(|l| l.strip_prefix("SigBlk:"));
-    let mask = mask.and_then(|m| u64::from_str_radix(m.trim(), 16).ok()).unwrap_or(0);
+    let mask = mask
+        .and_then(|m| u64::from_str_radix(m.trim(), 16).ok())
+        .unwrap_or(0);
     mask & (1 << (signal - 1)) != 0
 }
 

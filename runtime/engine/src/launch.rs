@@ -20,7 +20,9 @@ pub const PROGRAM: &str = "lxc-monitor";
 
 /// The highest descriptor number that belongs to the container: 2, or what LISTEN_FDS adds.
 pub fn last_kept_fd() -> i32 {
-    let given = std::env::var("LISTEN_FDS").ok().and_then(|n| n.parse::<i32>().ok());
+    let given = std::env::var("LISTEN_FDS")
+        .ok()
+        .and_then(|n| n.parse::<i32>().ok());
     2 + given.unwrap_or(0).clamp(0, 1024)
 }
 
@@ -97,12 +99,15 @@ pub fn find_program() -> Result<PathBuf, Failure> {
     });
     found.cloned().ok_or_else(|| {
         let places: Vec<_> = candidates.iter().map(|p| p.display().to_string()).collect();
-        Failure::new(FailureKind::Monitor, format!("the program {PROGRAM} is nowhere to be found"))
-            .hint(format!(
-                "looked for {}; build it with 'cargo build -p lxc-engine' or install it with \
+        Failure::new(
+            FailureKind::Monitor,
+            format!("the program {PROGRAM} is nowhere to be found"),
+        )
+        .hint(format!(
+            "looked for {}; build it with 'cargo build -p lxc-engine' or install it with \
                  'cargo xtask install --prefix DIR'",
-                places.join(", ")
-            ))
+            places.join(", ")
+        ))
     })
 }
 
@@ -118,7 +123,9 @@ impl Launch {
         let path = find_program()?;
         let program = process::sealed_program(&path, users::euid() == 0)
             .map_err(|e| broken("open the monitor program", &e))?;
-        let request = request.pack().map_err(|e| broken("write the request", &e))?;
+        let request = request
+            .pack()
+            .map_err(|e| broken("write the request", &e))?;
         Ok(Launch { program, request })
     }
 
@@ -134,7 +141,12 @@ impl Launch {
             (theirs.as_fd(), report_number()),
             (self.request.as_fd(), request_number()),
         ];
-        fds.extend(extra.iter().zip(request_number() + 1..).map(|(fd, number)| (*fd, number)));
+        fds.extend(
+            extra
+                .iter()
+                .zip(request_number() + 1..)
+                .map(|(fd, number)| (*fd, number)),
+        );
         let spec = SpawnSpec {
             program: self.program.as_fd(),
             argv: vec![c_string(title)?],
@@ -168,7 +180,10 @@ impl Launch {
         if let Err(error) = fd::place_at(request.as_fd(), request_number()) {
             return broken("place the request", &error);
         }
-        broken("execute the monitor program", &process::exec_fd(program.as_fd(), &argv, &environment()))
+        broken(
+            "execute the monitor program",
+            &process::exec_fd(program.as_fd(), &argv, &environment()),
+        )
     }
 }
 
@@ -196,8 +211,8 @@ pub fn run_foreground(request: MonitorRequest) -> Result<i32, Failure> {
     let launch = Launch::prepare(&Request::Monitor(request))?;
     let (_, pidfd, socket) = launch.spawn(&title, &[])?;
     let report = read_report(&socket);
-    let ended = process::wait_pidfd(pidfd.as_fd(), true)
-        .map_err(|e| broken("wait for the monitor", &e))?;
+    let ended =
+        process::wait_pidfd(pidfd.as_fd(), true).map_err(|e| broken("wait for the monitor", &e))?;
     report?;
     Ok(match ended {
         Some(process::Ended::Exited(code)) => code,
@@ -245,7 +260,10 @@ fn environment() -> Vec<CString> {
 
 fn c_string(text: &str) -> Result<CString, Failure> {
     CString::new(text).map_err(|_| {
-        Failure::new(FailureKind::Monitor, "the container's path contains a NUL byte")
+        Failure::new(
+            FailureKind::Monitor,
+            "the container's path contains a NUL byte",
+        )
     })
 }
 

@@ -8,12 +8,16 @@ use std::sync::{OnceLock, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// LXC's levels, least first; the facade knows five of them.
-const NAMES: [&str; 9] =
-    ["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL"];
+const NAMES: [&str; 9] = [
+    "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL",
+];
 
 /// The number of a level name in any case, 0 (TRACE) to 8 (FATAL).
 pub fn level_number(name: &str) -> Option<u8> {
-    NAMES.iter().position(|n| n.eq_ignore_ascii_case(name)).map(|n| n as u8)
+    NAMES
+        .iter()
+        .position(|n| n.eq_ignore_ascii_case(name))
+        .map(|n| n as u8)
 }
 
 /// LXC's name of a level number.
@@ -43,12 +47,16 @@ fn number(level: Level) -> u8 {
 
 impl log::Log for Facade {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let Some(sink) = SINK.get().and_then(|s| s.read().ok()) else { return false };
+        let Some(sink) = SINK.get().and_then(|s| s.read().ok()) else {
+            return false;
+        };
         sink.file.is_some() && number(metadata.level()) >= sink.target.level
     }
 
     fn log(&self, record: &Record<'_>) {
-        let Some(sink) = SINK.get().and_then(|s| s.read().ok()) else { return };
+        let Some(sink) = SINK.get().and_then(|s| s.read().ok()) else {
+            return;
+        };
         let level = number(record.level());
         if level < sink.target.level {
             return;
@@ -66,8 +74,15 @@ impl log::Log for Facade {
 fn format(sink: &Sink, level: u8, record: &Record<'_>) -> String {
     let module = record.module_path().unwrap_or("lxc");
     let category = module.rsplit("::").next().unwrap_or(module);
-    let file = record.file().and_then(|f| f.rsplit('/').next()).unwrap_or("lxc");
-    let name = if sink.name.is_empty() { String::new() } else { format!(" {}", sink.name) };
+    let file = record
+        .file()
+        .and_then(|f| f.rsplit('/').next())
+        .unwrap_or("lxc");
+    let name = if sink.name.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", sink.name)
+    };
     let mut line = format!(
         "{}{name} {} {:<8} {category} - {file}:{category}:{} - {}",
         sink.target.prefix,
@@ -98,7 +113,11 @@ fn timestamp(now: SystemTime) -> String {
     let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     format!(
         "{year:04}{month:02}{day:02}{:02}{:02}{:02}.{:03}",
@@ -126,7 +145,11 @@ pub fn init(target: LogTarget, name: &str) -> std::io::Result<()> {
         4 => LevelFilter::Warn,
         _ => LevelFilter::Error,
     };
-    let sink = Sink { target, name: name.to_string(), file };
+    let sink = Sink {
+        target,
+        name: name.to_string(),
+        file,
+    };
     match SINK.get() {
         Some(present) => {
             if let Ok(mut present) = present.write() {
@@ -181,7 +204,11 @@ mod tests {
             assert_eq!(timestamp(UNIX_EPOCH + Duration::from_secs(seconds)), want);
         }
         let odd = UNIX_EPOCH + Duration::from_millis(5);
-        assert_eq!(timestamp(odd), "19700101000000.005", "milliseconds are padded");
+        assert_eq!(
+            timestamp(odd),
+            "19700101000000.005",
+            "milliseconds are padded"
+        );
     }
 
     #[test]

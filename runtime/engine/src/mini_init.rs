@@ -42,7 +42,12 @@ pub fn run(argv: &[CString], env: &[CString], socket: &OwnedFd, last_kept: i32) 
 fn start(argv: &[CString], env: &[CString]) -> Result<(i32, OwnedFd)> {
     signals::block_all_but_fatal()?;
     let (ours, theirs) = fd::pair()?;
-    let spec = CloneSpec { namespaces: 0, into_cgroup: None, exit_signal: libc::SIGCHLD, extra: 0 };
+    let spec = CloneSpec {
+        namespaces: 0,
+        into_cgroup: None,
+        exit_signal: libc::SIGCHLD,
+        extra: 0,
+    };
     match process::clone_process(&spec)? {
         Cloned::Child => {
             drop(ours);

@@ -81,7 +81,12 @@ impl MonitorRequest {
                 Origin::File { file, line } => (file.to_string(), *line),
                 Origin::Api => (String::new(), 0),
             };
-            ConfigLine { key: a.key.clone(), value: a.value.clone(), file, line }
+            ConfigLine {
+                key: a.key.clone(),
+                value: a.value.clone(),
+                file,
+                line,
+            }
         };
         config.assignments().iter().map(line).collect()
     }
@@ -104,10 +109,13 @@ impl MonitorRequest {
                 last = Some(file.clone());
                 Origin::File { file, line: l.line }
             };
-            Assignment { key: l.key.clone(), value: l.value.clone(), origin }
+            Assignment {
+                key: l.key.clone(),
+                value: l.value.clone(),
+                origin,
+            }
         });
-        Config::replay(lines)
-            .map_err(|d| Failure::new(FailureKind::Mismatch, d.to_string()))
+        Config::replay(lines).map_err(|d| Failure::new(FailureKind::Mismatch, d.to_string()))
     }
 }
 
@@ -130,11 +138,16 @@ impl Request {
     /// A sentence when it is not ours or of another build.
     pub fn unpack(memfd: BorrowedFd<'_>) -> std::result::Result<Request, Failure> {
         let mismatch = |what: &str| {
-            Failure::new(FailureKind::Mismatch, format!("the request to the monitor {what}"))
-                .hint("restart the program that uses liblxc: the library was upgraded under it")
+            Failure::new(
+                FailureKind::Mismatch,
+                format!("the request to the monitor {what}"),
+            )
+            .hint("restart the program that uses liblxc: the library was upgraded under it")
         };
         let bytes = fd::read_memfd(memfd).map_err(|e| mismatch("cannot be read").caused_by(&e))?;
-        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| mismatch("is not one"))?;
+        let rest = bytes
+            .strip_prefix(MAGIC)
+            .ok_or_else(|| mismatch("is not one"))?;
         let (length, rest) = rest.split_first().ok_or_else(|| mismatch("is cut short"))?;
         if rest.len() < *length as usize {
             return Err(mismatch("is cut short"));
@@ -142,7 +155,10 @@ impl Request {
         let (id, rest) = rest.split_at(*length as usize);
         if id != build_id().as_bytes() {
             let theirs = String::from_utf8_lossy(id);
-            return Err(mismatch(&format!("is of build {theirs}, the monitor of {}", build_id())));
+            return Err(mismatch(&format!(
+                "is of build {theirs}, the monitor of {}",
+                build_id()
+            )));
         }
         postcard::from_bytes(rest).map_err(|_| mismatch("is damaged"))
     }

@@ -43,7 +43,10 @@ struct HostWorld {
 
 /// Starts the container: hooks, facts, plan, steps. On failure everything is undone in reverse and
 /// the guest is dead and reaped.
-pub fn start(monitor: &mut Monitor, hierarchies: &[HierarchyFact]) -> std::result::Result<(), Failure> {
+pub fn start(
+    monitor: &mut Monitor,
+    hierarchies: &[HierarchyFact],
+) -> std::result::Result<(), Failure> {
     // Before facts are gathered: they may create the rootfs, the fstab or the bridge.
     let hooks = HookRun::all(HookKind::PreStart, &monitor.live.config.values().hooks);
     monitor.run_hooks(&hooks, &[])?;
@@ -100,7 +103,10 @@ pub fn preview(asked: &MonitorRequest) -> std::result::Result<String, Failure> {
     let hooks = HookRun::all(HookKind::PreStart, &config.values().hooks);
     let mut text = String::new();
     for run in &hooks {
-        text += &format!("First, on the host: run the pre-start hook '{}'   [{}]\n", run.command, run.origin);
+        text += &format!(
+            "First, on the host: run the pre-start hook '{}'   [{}]\n",
+            run.command, run.origin
+        );
     }
     if !hooks.is_empty() {
         text += "What follows is planned with what is there now; these hooks may change it.\n";
@@ -108,7 +114,9 @@ pub fn preview(asked: &MonitorRequest) -> std::result::Result<String, Failure> {
     match plan(asked, &config, &hierarchies) {
         Ok(plan) => Ok(text + &plan.to_string()),
         Err(failure) if hooks.is_empty() => Err(failure),
-        Err(failure) => Ok(format!("{text}As things are now there is no plan: {failure}\n")),
+        Err(failure) => Ok(format!(
+            "{text}As things are now there is no plan: {failure}\n"
+        )),
     }
 }
 
@@ -119,7 +127,9 @@ fn carry_out(
 ) -> std::result::Result<(), Failure> {
     let mut world = HostWorld::default();
     for side in [Side::Host, Side::HostBeside] {
-        each(plan, side, |step| act(step, plan, monitor, &mut world, undo))?;
+        each(plan, side, |step| {
+            act(step, plan, monitor, &mut world, undo)
+        })?;
         if side == Side::HostBeside && !world.nics.is_empty() {
             tell_guest(monitor, &ToGuest::Nics(std::mem::take(&mut world.nics)))?;
         }
@@ -153,7 +163,11 @@ fn each(
 
 fn with_step(mut failure: Failure, planned: &Planned, index: usize, total: u32) -> Failure {
     let name = planned.step.name().to_string();
-    failure.step = Some(StepAt { number: index as u32 + 1, total, name });
+    failure.step = Some(StepAt {
+        number: index as u32 + 1,
+        total,
+        name,
+    });
     failure
 }
 
@@ -171,11 +185,20 @@ fn act(
         Step::PinRootfs { path } => monitor.live.pin = pin(path)?,
         Step::CreateCgroup { path } => {
             // Also after a failure half-way: what exists by then has to go.
-            undo.push(format!("cgroup {path}"), |m: &mut Monitor| m.remove_payload());
+            undo.push(format!("cgroup {path}"), |m: &mut Monitor| {
+                m.remove_payload()
+            });
             monitor.live.cgroups.create_payload()?;
         }
-        Step::LimitCgroup { unified, file, value } => {
-            monitor.live.cgroups.limit(*unified, file, value.as_bytes())?;
+        Step::LimitCgroup {
+            unified,
+            file,
+            value,
+        } => {
+            monitor
+                .live
+                .cgroups
+                .limit(*unified, file, value.as_bytes())?;
         }
         Step::CloneGuest { .. } => clone_guest(plan, monitor, world)?,
         Step::CreateVeth(veth) => create_veth(veth, plan, monitor, world, undo)?,
@@ -186,7 +209,9 @@ fn act(
             world.device_program = Some(attach_device_program(rules, &monitor.live)?);
         }
         Step::RunHook(run) => {
-            monitor.run_hooks(std::slice::from_ref(run), &[]).map_err(guest::Problem::Told)?;
+            monitor
+                .run_hooks(std::slice::from_ref(run), &[])
+                .map_err(guest::Problem::Told)?;
         }
         // The guest's steps never come here: the plan says whose they are.
         _ => {}
@@ -200,7 +225,10 @@ fn compile(path: &str) -> std::result::Result<Filter, guest::Problem> {
     let text = String::from_utf8_lossy(&text);
     let compiled = seccomp::parse(&text).and_then(|policy| seccomp::compile(&policy));
     compiled.map_err(|error| {
-        let sentence = format!("cannot use the seccomp profile {path}:{}: {}", error.line, error.message);
+        let sentence = format!(
+            "cannot use the seccomp profile {path}:{}: {}",
+            error.line, error.message
+        );
         let failure = Failure::new(FailureKind::Step, sentence);
         guest::Problem::Told(failure.hint("correct the line; the format is LXC's version 1 or 2"))
     })
@@ -219,7 +247,8 @@ fn pin(path: &str) -> Result<Option<OwnedFd>> {
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
         Err(error) => return Err(SysError::new("openat", format!("{path}, O_TMPFILE"), error)),
     }
-    let named = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let named =
+        OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let pin = match rustix::fs::openat(&directory, NAME, named, mode) {
         Ok(pin) => pin,
         Err(Errno::ROFS) => return Ok(None),
@@ -290,7 +319,9 @@ fn keep_namespaces(namespaces: Namespaces, monitor: &mut Monitor) -> Result<()> 
     if monitor.live.config.values().hooks.stop.is_empty() {
         return Ok(());
     }
-    let Some(init) = &monitor.live.init else { return Ok(()) };
+    let Some(init) = &monitor.live.init else {
+        return Ok(());
+    };
     let proc = procfs::Proc::host()?;
     for name in namespaces.names() {
         let fd = proc.open_ns(init.pid, name)?;
@@ -307,7 +338,11 @@ fn create_veth(
     undo: &mut UndoStack<Monitor>,
 ) -> Result<()> {
     let Some(init) = &monitor.live.init else {
-        return Err(SysError::new("open", "network namespace".to_string(), Errno::SRCH));
+        return Err(SysError::new(
+            "open",
+            "network namespace".to_string(),
+            Errno::SRCH,
+        ));
     };
     let netns = procfs::Proc::host()?.open_ns(init.pid, "net")?;
     let mut netlink = Netlink::open()?;
@@ -358,7 +393,9 @@ fn serve_console(
 }
 
 fn tell_guest(monitor: &Monitor, word: &ToGuest) -> std::result::Result<(), Failure> {
-    let Some(socket) = &monitor.guest_socket else { return Ok(()) };
+    let Some(socket) = &monitor.guest_socket else {
+        return Ok(());
+    };
     // A guest that has died is told of by its own last word, or by its silence.
     match message::send(socket.as_fd(), word, &[]) {
         Err(error) if error.errno != Errno::PIPE => {
@@ -375,9 +412,10 @@ fn listen_to_guest(
     world: &mut HostWorld,
     undo: &mut UndoStack<Monitor>,
 ) -> std::result::Result<(), Failure> {
-    let patient = plan.steps.iter().any(|p| {
-        p.side == Side::Guest && matches!(p.step, Step::RunHook(_))
-    });
+    let patient = plan
+        .steps
+        .iter()
+        .any(|p| p.side == Side::Guest && matches!(p.step, Step::RunHook(_)));
     let mut ready = false;
     let lost = |error: SysError| {
         Failure::new(FailureKind::Monitor, "the monitor lost the guest").caused_by(&error)
@@ -390,7 +428,9 @@ fn listen_to_guest(
             match hear(monitor, world).map_err(lost)? {
                 Heard::Nothing => {}
                 Heard::Ready => {
-                    each(plan, Side::HostAtReady, |step| act(step, plan, monitor, world, undo))?;
+                    each(plan, Side::HostAtReady, |step| {
+                        act(step, plan, monitor, world, undo)
+                    })?;
                     ready = true;
                     tell_guest(monitor, &ToGuest::Go)?;
                 }
@@ -410,7 +450,9 @@ fn listen_to_guest(
 }
 
 fn plan_has_mini_init(plan: &StartPlan) -> bool {
-    plan.steps.iter().any(|p| matches!(&p.step, Step::Exec(program) if program.mini_init))
+    plan.steps
+        .iter()
+        .any(|p| matches!(&p.step, Step::Exec(program) if program.mini_init))
 }
 
 /// One thing the guest said.
@@ -423,14 +465,22 @@ enum Heard {
 }
 
 fn hear(monitor: &mut Monitor, world: &mut HostWorld) -> Result<Heard> {
-    let Some(socket) = &monitor.guest_socket else { return Ok(Heard::Nothing) };
+    let Some(socket) = &monitor.guest_socket else {
+        return Ok(Heard::Nothing);
+    };
     let received = match message::receive::<FromGuest>(socket.as_fd()) {
         Err(error) if error.errno == Errno::CONNRESET => None,
         received => received?,
     };
-    let Some((word, fds)) = received else { return Ok(Heard::Closed) };
+    let Some((word, fds)) = received else {
+        return Ok(Heard::Closed);
+    };
     match word {
-        FromGuest::Terminals { devpts, console, ttys } => {
+        FromGuest::Terminals {
+            devpts,
+            console,
+            ttys,
+        } => {
             take_terminals(monitor, world, devpts, console, ttys, fds)?;
             Ok(Heard::Nothing)
         }
@@ -474,15 +524,27 @@ fn take_terminals(
         let console = Console::new(master, peer, viewer, world.console_log.take())?;
         monitor.serve_console(console)?;
     }
-    monitor.live.ttys = fds.map(|master| Tty { master, busy: false }).collect();
+    monitor.live.ttys = fds
+        .map(|master| Tty {
+            master,
+            busy: false,
+        })
+        .collect();
     Ok(())
 }
 
 /// What clients read as `lxc.net.N.name` of the running container.
 fn name_nics(monitor: &mut Monitor, names: Vec<String>) {
     let indexes: Vec<u32> = monitor.live.veths.iter().map(|(index, _)| *index).collect();
-    for (index, name) in indexes.into_iter().zip(names.into_iter().filter(|n| n != "lo")) {
-        if let Err(diagnostic) = monitor.live.config.set(&format!("lxc.net.{index}.name"), &name) {
+    for (index, name) in indexes
+        .into_iter()
+        .zip(names.into_iter().filter(|n| n != "lo"))
+    {
+        if let Err(diagnostic) = monitor
+            .live
+            .config
+            .set(&format!("lxc.net.{index}.name"), &name)
+        {
             log::warn!("{diagnostic}");
         }
     }
@@ -490,15 +552,23 @@ fn name_nics(monitor: &mut Monitor, names: Vec<String>) {
 
 /// The closed socket means exec or death; the kernel knows which.
 fn executed(monitor: &Monitor) -> bool {
-    let Some(init) = &monitor.live.init else { return false };
+    let Some(init) = &monitor.live.init else {
+        return false;
+    };
     procfs::stat_flags(init.pid).is_ok_and(|flags| flags & FORKED_NO_EXEC == 0)
 }
 
 fn guest_died(monitor: &Monitor, ready: bool) -> Failure {
-    let when = if ready { "before it could execute its program" } else { "while setting itself up" };
-    let ended = monitor.live.init.as_ref().and_then(|init| {
-        process::wait_pidfd(init.pidfd.as_fd(), true).ok().flatten()
-    });
+    let when = if ready {
+        "before it could execute its program"
+    } else {
+        "while setting itself up"
+    };
+    let ended = monitor
+        .live
+        .init
+        .as_ref()
+        .and_then(|init| process::wait_pidfd(init.pidfd.as_fd(), true).ok().flatten());
     let how = match ended {
         Some(process::Ended::Killed { signal, .. }) => format!("was killed by signal {signal}"),
         Some(process::Ended::Exited(code)) => format!("exited with {code}"),

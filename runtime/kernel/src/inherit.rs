@@ -39,7 +39,11 @@ pub fn close_between(first: RawFd, last: RawFd) {
 /// EPERM for anyone but a namespace's init: from elsewhere this would signal the whole machine.
 pub fn signal_everyone(signal: i32) -> Result<()> {
     if std::process::id() != 1 {
-        return Err(SysError::new("kill", format!("-1, {signal}: not pid 1"), Errno::PERM));
+        return Err(SysError::new(
+            "kill",
+            format!("-1, {signal}: not pid 1"),
+            Errno::PERM,
+        ));
     }
     // SAFETY: kill(2) takes two integers and touches no memory.
     match unsafe { libc::kill(-1, signal) } {

@@ -23,9 +23,9 @@ pub mod fd;
 pub mod file;
 #[allow(unsafe_code)]
 pub mod inherit;
+pub mod inroot;
 #[allow(unsafe_code)]
 pub mod lock;
-pub mod inroot;
 pub mod mount;
 #[allow(unsafe_code)]
 pub mod netlink;

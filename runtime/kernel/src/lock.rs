@@ -36,7 +36,9 @@ pub fn lock(file: BorrowedFd) -> Result<()> {
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) } == 0 {
         return Ok(());
     }
-    let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+    let error = std::io::Error::last_os_error()
+        .raw_os_error()
+        .unwrap_or(libc::EIO);
     if error != libc::EINVAL {
         let errno = Errno::from_raw_os_error(error);
         return Err(SysError::new("fcntl", crate::fd::describe(file), errno));

@@ -5,7 +5,7 @@ use crate::fd::{describe, read_all_small};
 use crate::file::{open_dir, write_once};
 use crate::inroot::{below, mount_id};
 use rustix::fs::{Mode, OFlags, fstat, fstatfs, openat, readlinkat};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// A procfs, verified by its kind and its root inode.
@@ -154,6 +154,17 @@ fn flags_of(stat: &str) -> Option<u32> {
         .nth(9 - state_is_third)?
         .parse()
         .ok()
+}
+
+/// Gives the pid, in the pid namespace of /proc, of the process a pidfd refers to; -1 once it has
+/// been reaped.
+pub fn pid_of(pidfd: BorrowedFd) -> Result<i32> {
+    let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
+    let info = crate::file::read_path(std::path::Path::new(&path), 4096)?;
+    let info = String::from_utf8_lossy(&info);
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    pid.and_then(|pid| pid.trim().parse().ok())
+        .ok_or_else(|| SysError::new("read", path, Errno::INVAL))
 }
 
 #[cfg(test)]

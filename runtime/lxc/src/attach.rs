@@ -121,9 +121,14 @@ impl Container {
                 None => None,
             },
         };
-        let environment = self.config().map(|c| &c.values().environment[..]).unwrap_or_default();
-        let configured: Vec<(String, String)> =
-            environment.iter().map(|v| (v.value.name.clone(), v.value.value.clone())).collect();
+        let environment = self
+            .config()
+            .map(|c| &c.values().environment[..])
+            .unwrap_or_default();
+        let configured: Vec<(String, String)> = environment
+            .iter()
+            .map(|v| (v.value.name.clone(), v.value.value.clone()))
+            .collect();
         let attached = attach::attach(
             &self.lxcpath,
             &self.name,

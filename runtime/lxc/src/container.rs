@@ -35,7 +35,12 @@ impl Container {
             true => Some(Config::load(&config_file)?),
             false => None,
         };
-        Ok(Container { name: name.to_string(), lxcpath, config, config_file })
+        Ok(Container {
+            name: name.to_string(),
+            lxcpath,
+            config,
+            config_file,
+        })
     }
 
     /// Its name.
@@ -107,7 +112,10 @@ impl Container {
         let text = self.config.as_ref().map(Config::text).unwrap_or_default();
         lxc_engine::directory::write_config(&self.config_file, &text).map_err(|e| {
             let file = self.config_file.display();
-            Error::new(ErrorKind::Other, format!("cannot save the configuration {file}\n  {e}"))
+            Error::new(
+                ErrorKind::Other,
+                format!("cannot save the configuration {file}\n  {e}"),
+            )
         })
     }
 
@@ -153,11 +161,16 @@ impl Container {
     }
 
     fn network(&self) -> Result<Option<inquiry::NetworkView>> {
-        let Some(pidfd) = inquiry::init_pidfd(&self.client())? else { return Ok(None) };
+        let Some(pidfd) = inquiry::init_pidfd(&self.client())? else {
+            return Ok(None);
+        };
         use std::os::fd::AsFd;
         inquiry::network(pidfd.as_fd()).map(Some).map_err(|e| {
             let name = &self.name;
-            Error::new(ErrorKind::Other, format!("cannot look into {name}'s network\n  {e}"))
+            Error::new(
+                ErrorKind::Other,
+                format!("cannot look into {name}'s network\n  {e}"),
+            )
         })
     }
 

@@ -41,7 +41,10 @@ struct Made {
 
 impl Drop for Made {
     fn drop(&mut self) {
-        for path in [self.rootfs.take(), self.directory.take()].into_iter().flatten() {
+        for path in [self.rootfs.take(), self.directory.take()]
+            .into_iter()
+            .flatten()
+        {
             if let Err(error) = directory::remove(&path, &[]) {
                 ::log::warn!("{error}");
             }
@@ -72,13 +75,17 @@ impl Container {
         if options.config.is_some() || self.config.is_none() {
             self.config = Some(initial_config(options.config)?);
         }
-        self.make(options, template.as_deref()).inspect_err(|_| self.config = None)
+        self.make(options, template.as_deref())
+            .inspect_err(|_| self.config = None)
     }
 
     fn make(&mut self, options: &CreateOptions<'_>, template: Option<&Path>) -> Result<()> {
         let own = self.directory();
         let fresh = directory::make(&own).map_err(|e| self.cannot("make its directory", &e))?;
-        let mut made = Made { directory: fresh.then(|| own.clone()), rootfs: None };
+        let mut made = Made {
+            directory: fresh.then(|| own.clone()),
+            rootfs: None,
+        };
         let configured = self.config_item("lxc.rootfs.path")?;
         if template.is_none() && configured.is_none() && options.dir.is_none() {
             self.save_config()?;
@@ -122,13 +129,17 @@ impl Container {
             args.join(" ").replace(['\n', '\r'], " "),
         );
         let text = header + &text;
-        directory::write_config(file, &text).map_err(|e| self.cannot("save its configuration", &e))?;
+        directory::write_config(file, &text)
+            .map_err(|e| self.cannot("save its configuration", &e))?;
         self.config = Some(Config::load(&self.config_file)?);
         Ok(())
     }
 
     fn cannot(&self, what: &str, error: &impl std::fmt::Display) -> Error {
-        let text = format!("cannot create the container {}: cannot {what}\n  {error}", self.name);
+        let text = format!(
+            "cannot create the container {}: cannot {what}\n  {error}",
+            self.name
+        );
         Error::new(ErrorKind::Other, text)
     }
 }
@@ -136,9 +147,10 @@ impl Container {
 fn find_template(template: &Template) -> Result<PathBuf> {
     let (found, wanted) = match template {
         Template::Named(name) => (Installation::discover().template(name), name.clone()),
-        Template::Path(path) => {
-            (Some(path.clone()).filter(|p| p.is_file()), path.display().to_string())
-        }
+        Template::Path(path) => (
+            Some(path.clone()).filter(|p| p.is_file()),
+            path.display().to_string(),
+        ),
     };
     found.ok_or_else(|| {
         let text = format!(

@@ -29,7 +29,9 @@ impl Container {
             return Ok(());
         }
         if is_filled(&own.join("lxc_snapshots")) {
-            return refuse(format!("{name} has clones that need its rootfs; destroy them first"));
+            return refuse(format!(
+                "{name} has clones that need its rootfs; destroy them first"
+            ));
         }
         if std::fs::read_dir(own.join("snaps")).is_ok_and(|mut d| d.next().is_some()) {
             return refuse(format!("{name} has snapshots; destroy them first"));
@@ -49,7 +51,9 @@ impl Container {
         let Some(path) = self.config().and_then(|c| c.values().rootfs.path.as_ref()) else {
             return Ok(());
         };
-        let storage = self.config().and_then(|c| c.values().rootfs.storage.as_deref());
+        let storage = self
+            .config()
+            .and_then(|c| c.values().rootfs.storage.as_deref());
         if storage.is_some_and(|s| s != "dir") {
             let text = format!(
                 "removing storage of type {} is not implemented yet",
@@ -58,7 +62,9 @@ impl Container {
             return Err(Error::new(ErrorKind::NotImplemented, text));
         }
         let rootfs = Path::new(&path.value);
-        let Ok(real) = std::fs::canonicalize(rootfs) else { return Ok(()) };
+        let Ok(real) = std::fs::canonicalize(rootfs) else {
+            return Ok(());
+        };
         let holds_us = std::fs::canonicalize(own).is_ok_and(|own| own.starts_with(&real));
         if holds_us || real.parent().is_none() {
             let text = format!(

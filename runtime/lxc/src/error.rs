@@ -49,7 +49,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error of `kind`.
     pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Error {
-        Error { kind, text: text.into(), errno: None }
+        Error {
+            kind,
+            text: text.into(),
+            errno: None,
+        }
     }
 
     /// What kind of error it is.
@@ -82,7 +86,11 @@ impl From<Failure> for Error {
             FailureKind::Step | FailureKind::GuestDied => ErrorKind::Step,
             FailureKind::Mismatch | FailureKind::Monitor => ErrorKind::Other,
         };
-        Error { kind, errno: failure.errno, text: failure.to_string() }
+        Error {
+            kind,
+            errno: failure.errno,
+            text: failure.to_string(),
+        }
     }
 }
 
@@ -104,6 +112,10 @@ impl From<ClientError> for Error {
             _ => ErrorKind::Other,
         };
         let errno = error.errno().map(|e| e.raw_os_error());
-        Error { kind, errno, text: error.to_string() }
+        Error {
+            kind,
+            errno,
+            text: error.to_string(),
+        }
     }
 }

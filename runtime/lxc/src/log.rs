@@ -66,7 +66,10 @@ pub fn init(options: &LogOptions<'_>) -> Result<()> {
             return Err(Error::new(ErrorKind::Other, text));
         }
         // LXC goes on without its default file.
-        (Err(_), None) => LogTarget { file: None, ..target },
+        (Err(_), None) => LogTarget {
+            file: None,
+            ..target
+        },
     };
     if let Ok(mut present) = PRESENT.lock() {
         *present = Some(target);

@@ -18,7 +18,9 @@ impl Installation {
         let exe = std::env::current_exe().ok();
         let prefix = exe.as_deref().and_then(Path::parent).and_then(Path::parent);
         let prefix = prefix.filter(|p| p.join("libexec/lxc").is_dir());
-        Installation { prefix: prefix.map(Path::to_path_buf) }
+        Installation {
+            prefix: prefix.map(Path::to_path_buf),
+        }
     }
 
     /// Where a rootfs is mounted before it becomes the root; `None` = over itself.
@@ -32,7 +34,11 @@ impl Installation {
         let file = format!("lxc-{name}");
         let own = self.prefix.as_ref().map(|p| p.join("share/lxc/templates"));
         let places = [own, Some(PathBuf::from("/usr/share/lxc/templates"))];
-        places.into_iter().flatten().map(|p| p.join(&file)).find(|p| p.is_file())
+        places
+            .into_iter()
+            .flatten()
+            .map(|p| p.join(&file))
+            .find(|p| p.is_file())
     }
 
     /// Directory of lxc.conf and default.conf: the installation's own where it has one.
@@ -40,7 +46,11 @@ impl Installation {
         if rustix_euid() != 0 {
             return home().join(".config/lxc");
         }
-        let own = self.prefix.as_ref().map(|p| p.join("etc/lxc")).filter(|p| p.is_dir());
+        let own = self
+            .prefix
+            .as_ref()
+            .map(|p| p.join("etc/lxc"))
+            .filter(|p| p.is_dir());
         own.unwrap_or_else(|| PathBuf::from("/etc/lxc"))
     }
 }
@@ -76,12 +86,18 @@ pub fn default_config() -> PathBuf {
     if let Some(path) = global().get("lxc.default_config") {
         return PathBuf::from(path);
     }
-    Installation::discover().configuration().join("default.conf")
+    Installation::discover()
+        .configuration()
+        .join("default.conf")
 }
 
 /// `path` without trailing slashes, as text: the command socket's name is made of it.
 pub(crate) fn spelled(path: &Path) -> String {
     let text = path.to_string_lossy();
     let trimmed = text.trim_end_matches('/');
-    if trimmed.is_empty() { "/".into() } else { trimmed.to_string() }
+    if trimmed.is_empty() {
+        "/".into()
+    } else {
+        trimmed.to_string()
+    }
 }

@@ -53,9 +53,13 @@ impl Container {
         let request = self.monitor_request(options)?;
         if options.foreground {
             let code = launch::run_foreground(request)?;
-            return Ok(Started::Ended { status: (code & 0xff) << 8 });
+            return Ok(Started::Ended {
+                status: (code & 0xff) << 8,
+            });
         }
-        Ok(Started::Daemon { init_pid: launch::start_daemon(request)? })
+        Ok(Started::Daemon {
+            init_pid: launch::start_daemon(request)?,
+        })
     }
 
     /// Becomes the foreground monitor: same pid, same terminal. For programs without threads that do
@@ -100,7 +104,10 @@ impl Container {
                 return Err(Error::new(ErrorKind::Other, text));
             }
         }
-        let pidfile = options.pidfile.as_ref().map(|p| p.to_string_lossy().into_owned());
+        let pidfile = options
+            .pidfile
+            .as_ref()
+            .map(|p| p.to_string_lossy().into_owned());
         Ok(MonitorRequest {
             name: name.clone(),
             lxcpath: self.lxcpath.clone(),

@@ -2,8 +2,8 @@
 
 use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
-use lxc_engine::wire::State;
 use lxc_engine::inquiry;
+use lxc_engine::wire::State;
 use std::time::{Duration, Instant};
 
 /// systemd's halt signal, SIGRTMIN+3 with the C library's SIGRTMIN.
@@ -26,7 +26,9 @@ impl Container {
     /// `timeout` (`None` = no limit, zero = do not wait and return true).
     pub fn shutdown(&self, timeout: Option<Duration>) -> Result<bool> {
         let client = self.client();
-        let Some(pidfd) = inquiry::init_pidfd(&client)? else { return Ok(true) };
+        let Some(pidfd) = inquiry::init_pidfd(&client)? else {
+            return Ok(true);
+        };
         let configured = self.config().and_then(|c| c.values().signals.halt);
         let signal = match (configured, client.init_pid()?.answer()) {
             (Some(signal), _) => signal,
@@ -45,7 +47,9 @@ impl Container {
     /// not within `timeout` (`None` = no limit, zero = do not wait and return true).
     pub fn reboot(&self, timeout: Option<Duration>) -> Result<bool> {
         let client = self.client();
-        let Some(pidfd) = inquiry::init_pidfd(&client)? else { return Ok(true) };
+        let Some(pidfd) = inquiry::init_pidfd(&client)? else {
+            return Ok(true);
+        };
         let signal = self.config().and_then(|c| c.values().signals.reboot);
         let signal = signal.unwrap_or(libc::SIGINT);
         if timeout == Some(Duration::ZERO) {
@@ -53,15 +57,17 @@ impl Container {
             return Ok(true);
         }
         let deadline = timeout.map(|t| Instant::now() + t);
-        let waited = client.wait_for_reboot_after(deadline, || {
-            lxc_engine::inquiry::signal(&pidfd, signal)
-        })?;
+        let waited = client
+            .wait_for_reboot_after(deadline, || lxc_engine::inquiry::signal(&pidfd, signal))?;
         Ok(waited == Some(State::Running))
     }
 
     fn signal_init(&self, pidfd: &std::os::fd::OwnedFd, signal: i32) -> Result<()> {
         inquiry::signal(pidfd, signal).map_err(|e| {
-            let text = format!("cannot send signal {signal} to the init of {}\n  {e}", self.name);
+            let text = format!(
+                "cannot send signal {signal} to the init of {}\n  {e}",
+                self.name
+            );
             Error::new(ErrorKind::Denied, text)
         })
     }

@@ -16,7 +16,9 @@ impl Store {
     /// The containers in `path`; `None` = `lxc.lxcpath`. It need not exist.
     pub fn open(path: Option<&Path>) -> Store {
         let path = path.map_or_else(paths::default_lxcpath, Path::to_path_buf);
-        Store { path: PathBuf::from(paths::spelled(&path)) }
+        Store {
+            path: PathBuf::from(paths::spelled(&path)),
+        }
     }
 
     /// The directory.

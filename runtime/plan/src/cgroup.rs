@@ -93,16 +93,20 @@ pub fn ignored(values: &Values, facts: &HostFacts) -> Option<String> {
         Layout::Legacy | Layout::Hybrid => {
             (values.cgroup2.len(), "lxc.cgroup2", "a pure cgroup v2 host")
         }
-        Layout::None => {
-            (values.cgroup1.len() + values.cgroup2.len(), "lxc.cgroup", "a writable hierarchy")
-        }
+        Layout::None => (
+            values.cgroup1.len() + values.cgroup2.len(),
+            "lxc.cgroup",
+            "a writable hierarchy",
+        ),
     };
     (count > 0).then(|| format!("{count} lines of {key}.* have no effect here: they need {want}"))
 }
 
 /// What `lxc.mount.auto = cgroup…` mounts on /sys/fs/cgroup, if anything.
 pub fn view(values: &Values, facts: &HostFacts) -> Result<Option<CgroupView>, Refusal> {
-    let Some(wanted) = values.mount_auto.cgroup else { return Ok(None) };
+    let Some(wanted) = values.mount_auto.cgroup else {
+        return Ok(None);
+    };
     let layout = facts.layout();
     let admin = keeps(&values.caps, SYS_ADMIN);
     let force = wanted.force || !admin || layout == Layout::Unified;
@@ -130,7 +134,12 @@ pub fn view(values: &Values, facts: &HostFacts) -> Result<Option<CgroupView>, Re
         _ => {
             let mut mounts = Vec::new();
             for hierarchy in &facts.cgroups {
-                let name = hierarchy.mount.rsplit('/').next().unwrap_or_default().to_string();
+                let name = hierarchy
+                    .mount
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default()
+                    .to_string();
                 mounts.push((name, hierarchy.unified, hierarchy.controllers.clone()));
             }
             Ok(Some(CgroupView::Legacy { mounts, read_only }))

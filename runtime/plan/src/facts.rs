@@ -79,6 +79,8 @@ impl HostFacts {
 
     /// The hierarchy that has `controller`, if one does.
     pub fn hierarchy_of(&self, controller: &str) -> Option<&HierarchyFact> {
-        self.cgroups.iter().find(|h| h.controllers.iter().any(|c| c == controller))
+        self.cgroups
+            .iter()
+            .find(|h| h.controllers.iter().any(|c| c == controller))
     }
 }

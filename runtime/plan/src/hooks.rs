@@ -43,7 +43,10 @@ impl HookKind {
 
     /// Whether it runs in the guest's mount namespace but with the host's files.
     pub fn in_guest_before_switch(self) -> bool {
-        matches!(self, HookKind::PreMount | HookKind::Mount | HookKind::Autodev)
+        matches!(
+            self,
+            HookKind::PreMount | HookKind::Mount | HookKind::Autodev
+        )
     }
 }
 

@@ -2,8 +2,8 @@
 
 use lxc_config::{MountEntry, MountOptions, Values, parse_fstab_line};
 
-use crate::{HostFacts, Refusal, Side, StartRequest};
 use crate::step::{Planned, Step};
+use crate::{HostFacts, Refusal, Side, StartRequest};
 
 /// One mount entry with its place decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,10 @@ pub fn entries(
         }
     }
     for entry in &values.mount_entries {
-        all.push((entry.value.clone(), format!("lxc.mount.entry, {}", entry.origin)));
+        all.push((
+            entry.value.clone(),
+            format!("lxc.mount.entry, {}", entry.origin),
+        ));
     }
     if values.apparmor.allow_nesting {
         all.extend(nesting_mounts());
@@ -82,23 +85,26 @@ pub fn entries(
 
 /// The two mounts nested containers need to see an unmasked proc and sysfs.
 fn nesting_mounts() -> impl Iterator<Item = (MountEntry, String)> {
-    [("proc", "dev/.lxc/proc", "proc"), ("sys", "dev/.lxc/sys", "sysfs")].into_iter().map(
-        |(source, target, fstype)| {
-            let options = MountOptions {
-                create: Some(lxc_config::Create::Dir),
-                optional: true,
-                ..MountOptions::default()
-            };
-            let entry = MountEntry {
-                line: format!("{source} {target} {fstype} create=dir,optional 0 0"),
-                source: source.into(),
-                target: target.into(),
-                fstype: fstype.into(),
-                options,
-            };
-            (entry, "lxc.apparmor.allow_nesting".to_string())
-        },
-    )
+    [
+        ("proc", "dev/.lxc/proc", "proc"),
+        ("sys", "dev/.lxc/sys", "sysfs"),
+    ]
+    .into_iter()
+    .map(|(source, target, fstype)| {
+        let options = MountOptions {
+            create: Some(lxc_config::Create::Dir),
+            optional: true,
+            ..MountOptions::default()
+        };
+        let entry = MountEntry {
+            line: format!("{source} {target} {fstype} create=dir,optional 0 0"),
+            source: source.into(),
+            target: target.into(),
+            fstype: fstype.into(),
+            options,
+        };
+        (entry, "lxc.apparmor.allow_nesting".to_string())
+    })
 }
 
 /// Where an entry lands inside the rootfs; `None` = outside it.
@@ -111,8 +117,11 @@ fn place(entry: &MountEntry, values: &Values, request: &StartRequest) -> Option<
         return Some(target.trim_start_matches('/').to_string());
     };
     let own = format!("{}/{}/rootfs", request.lxcpath, request.name);
-    [rootfs.value.as_str(), own.as_str()].into_iter().find_map(|root| {
-        let rest = target.strip_prefix(root.trim_end_matches('/'))?;
-        (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/').to_string())
-    })
+    [rootfs.value.as_str(), own.as_str()]
+        .into_iter()
+        .find_map(|root| {
+            let rest = target.strip_prefix(root.trim_end_matches('/'))?;
+            (rest.is_empty() || rest.starts_with('/'))
+                .then(|| rest.trim_start_matches('/').to_string())
+        })
 }

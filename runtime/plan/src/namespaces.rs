@@ -53,7 +53,10 @@ impl Namespaces {
 
     /// The names of the members, in LXC's order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Self::ALL.into_iter().filter(move |(_, n)| self.has(*n)).map(|(name, _)| name)
+        Self::ALL
+            .into_iter()
+            .filter(move |(_, n)| self.has(*n))
+            .map(|(name, _)| name)
     }
 
     /// The namespace called `name` (`mnt`, `net`, …, any case; `mount`, `network`, `utsname` as
@@ -66,7 +69,10 @@ impl Namespaces {
             "utsname" => "uts",
             other => other,
         };
-        Self::ALL.into_iter().find(|(n, _)| *n == name).map(|(_, n)| n)
+        Self::ALL
+            .into_iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, n)| n)
     }
 }
 

@@ -95,8 +95,10 @@ pub fn network(values: &Values) -> Result<Network, Refusal> {
             Some(NetKind::None) => continue,
             Some(other) => {
                 let name = format!("network type {other:?}").to_lowercase();
-                return Err(Refusal::not_yet(&name, "use veth, empty or none until then")
-                    .at(&key, &device.origin));
+                return Err(
+                    Refusal::not_yet(&name, "use veth, empty or none until then")
+                        .at(&key, &device.origin),
+                );
             }
         };
         nics.push(nic(device, from_host)?);
@@ -107,13 +109,20 @@ pub fn network(values: &Values) -> Result<Network, Refusal> {
 
 fn veth(device: &NetDevice) -> Result<VethPlan, Refusal> {
     let bad = |what: &str, text: &str, want: &str| {
-        Refusal::new(format!("{what} = {text} is not usable"), format!("it must be {want}"))
-            .at(&format!("lxc.net.{}.{what}", device.index), &device.origin)
+        Refusal::new(
+            format!("{what} = {text} is not usable"),
+            format!("it must be {want}"),
+        )
+        .at(&format!("lxc.net.{}.{what}", device.index), &device.origin)
     };
     let mac = match &device.hwaddr {
         None => None,
         Some(text) => Some(parse_mac(text).ok_or_else(|| {
-            bad("hwaddr", text, "six pairs of hex digits with colons between, the first byte even")
+            bad(
+                "hwaddr",
+                text,
+                "six pairs of hex digits with colons between, the first byte even",
+            )
         })?),
     };
     let mtu = match &device.mtu {
@@ -134,15 +143,20 @@ fn veth(device: &NetDevice) -> Result<VethPlan, Refusal> {
 
 fn nic(device: &NetDevice, from_host: bool) -> Result<NicPlan, Refusal> {
     let refuse = |family: &str, why: &str| {
-        Err(Refusal::new(format!("lxc.net.{} has an {family} gateway but {why}", device.index),
-            format!("add lxc.net.{}.flags = up and an {family} address, or remove the gateway", device.index))
+        Err(Refusal::new(
+            format!("lxc.net.{} has an {family} gateway but {why}", device.index),
+            format!(
+                "add lxc.net.{}.flags = up and an {family} address, or remove the gateway",
+                device.index
+            ),
+        )
         .at(&format!("lxc.net.{}", device.index), &device.origin))
     };
     let link_local = |g: &Gateway<Ipv6Addr>| match g {
         Gateway::Addr(a) => a.segments()[0] & 0xffc0 == 0xfe80,
         _ => false,
     };
-    if device.ipv4_gateway.is_some() && !device.up || device.ipv6_gateway.is_some() && !device.up {
+    if !device.up && (device.ipv4_gateway.is_some() || device.ipv6_gateway.is_some()) {
         return refuse("IPv4 or IPv6", "is not up");
     }
     if device.ipv4_gateway.is_some() && device.ipv4.is_empty() {

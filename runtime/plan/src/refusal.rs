@@ -16,7 +16,11 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal that no line of the configuration is to blame for.
     pub fn new(sentence: impl Into<String>, hint: impl Into<String>) -> Self {
-        Refusal { sentence: sentence.into(), origin: None, hint: hint.into() }
+        Refusal {
+            sentence: sentence.into(),
+            origin: None,
+            hint: hint.into(),
+        }
     }
 
     /// The same, pointing at a key and where it was written.

@@ -10,13 +10,18 @@ pub fn rootfs(
     facts: &HostFacts,
     request: &StartRequest,
 ) -> Result<Option<(String, String)>, Refusal> {
-    let Some(path) = &values.rootfs.path else { return Ok(None) };
+    let Some(path) = &values.rootfs.path else {
+        return Ok(None);
+    };
     let at = |r: Refusal| r.at("lxc.rootfs.path", &path.origin);
     if let Some(storage) = &values.rootfs.storage
         && storage != "dir"
     {
         let what = format!("storage of type {storage}");
-        return Err(at(Refusal::not_yet(&what, "use a directory until then (dir:PATH)")));
+        return Err(at(Refusal::not_yet(
+            &what,
+            "use a directory until then (dir:PATH)",
+        )));
     }
     match &facts.rootfs {
         RootfsFact::Directory => {}

@@ -75,7 +75,16 @@ pub fn start(
             nics
         }
     };
-    guest_steps(&mut steps, values, facts, request, &rootfs, nics, unshared, &mut warnings)?;
+    guest_steps(
+        &mut steps,
+        values,
+        facts,
+        request,
+        &rootfs,
+        nics,
+        unshared,
+        &mut warnings,
+    )?;
     ready_steps(&mut steps, values, facts)?;
     steps.guest(Step::Exec(program));
 
@@ -135,24 +144,39 @@ fn host_steps(
         steps.add(Side::Host, Step::OpenConsoleLog { path }, Some(origin));
     }
     if let Some((source, _)) = rootfs {
-        steps.host(Step::PinRootfs { path: source.clone() });
+        steps.host(Step::PinRootfs {
+            path: source.clone(),
+        });
     }
     // Without its suffix: which one is free only the act can tell.
     if facts.layout() != Layout::None {
-        steps.host(Step::CreateCgroup { path: CgroupNames::of(&request.name).payload });
+        steps.host(Step::CreateCgroup {
+            path: CgroupNames::of(&request.name).payload,
+        });
     }
     for (unified, setting) in cgroup::limits(values, facts)? {
         let key = if unified { "lxc.cgroup2" } else { "lxc.cgroup" };
         let origin = format!("{key}.{}, {}", setting.value.file, setting.origin);
         let (file, value) = (setting.value.file.clone(), setting.value.value.clone());
-        steps.add(Side::Host, Step::LimitCgroup { unified, file, value }, Some(origin));
+        steps.add(
+            Side::Host,
+            Step::LimitCgroup {
+                unified,
+                file,
+                value,
+            },
+            Some(origin),
+        );
     }
     Ok(())
 }
 
 /// What the future init does, in the order it must: mounts while the host's files are in reach,
 /// then the switch, then giving up power from the outside in.
-#[expect(clippy::too_many_arguments, reason = "each is one decision made by the caller")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one decision made by the caller"
+)]
 fn guest_steps(
     steps: &mut Steps,
     values: &Values,
@@ -172,16 +196,29 @@ fn guest_steps(
     steps.guest(Step::IsolateMounts);
     if let Some((source, target)) = rootfs {
         steps.hooks(Side::Guest, HookKind::PreMount, values);
-        let step = Step::MountRootfs { source: source.clone(), target: target.clone() };
-        let origin = values.rootfs.path.as_ref().map(|p| format!("lxc.rootfs.path, {}", p.origin));
+        let step = Step::MountRootfs {
+            source: source.clone(),
+            target: target.clone(),
+        };
+        let origin = values
+            .rootfs
+            .path
+            .as_ref()
+            .map(|p| format!("lxc.rootfs.path, {}", p.origin));
         steps.add(Side::Guest, step, origin);
     }
     if let Some(name) = &values.uts_name {
-        steps.add(Side::Guest, Step::SetHostname(name.clone()), Some("lxc.uts.name".into()));
+        steps.add(
+            Side::Guest,
+            Step::SetHostname(name.clone()),
+            Some("lxc.uts.name".into()),
+        );
     }
     steps.guest(Step::NewKeyring);
     if autodev {
-        steps.guest(Step::MountDev { size: values.autodev.tmpfs_size });
+        steps.guest(Step::MountDev {
+            size: values.autodev.tmpfs_size,
+        });
     }
     if let Some(mode) = values.mount_auto.proc {
         let writable_net = cgroup::keeps(&values.caps, NET_ADMIN);
@@ -189,11 +226,21 @@ fn guest_steps(
         steps.add(Side::Guest, Step::MountProc { mode, writable_net }, origin);
     }
     if let Some(mode) = values.mount_auto.sys {
-        steps.add(Side::Guest, Step::MountSys(mode), Some("lxc.mount.auto".into()));
+        steps.add(
+            Side::Guest,
+            Step::MountSys(mode),
+            Some("lxc.mount.auto".into()),
+        );
     }
-    steps.0.extend(mounts::entries(values, facts, request, warnings)?);
+    steps
+        .0
+        .extend(mounts::entries(values, facts, request, warnings)?);
     if let Some(view) = cgroup::view(values, facts)? {
-        steps.add(Side::Guest, Step::MountCgroups(view), Some("lxc.mount.auto".into()));
+        steps.add(
+            Side::Guest,
+            Step::MountCgroups(view),
+            Some("lxc.mount.auto".into()),
+        );
     }
     steps.hooks(Side::Guest, HookKind::Mount, values);
     if autodev {
@@ -203,7 +250,11 @@ fn guest_steps(
     terminals(steps, values, request, own_root);
     if !nics.is_empty() {
         // Late, so that the host's netlink work runs beside the guest's mounts.
-        steps.add(Side::Guest, Step::ConfigureNetwork(nics), Some("lxc.net".into()));
+        steps.add(
+            Side::Guest,
+            Step::ConfigureNetwork(nics),
+            Some("lxc.net".into()),
+        );
     }
     if own_root {
         steps.guest(Step::SwitchRoot);
@@ -213,16 +264,25 @@ fn guest_steps(
     }
     if let Some(arch) = values.arch {
         let bits32 = arch == Arch::Bits32;
-        steps.add(Side::Guest, Step::SetPersonality { bits32 }, Some("lxc.arch".into()));
+        steps.add(
+            Side::Guest,
+            Step::SetPersonality { bits32 },
+            Some("lxc.arch".into()),
+        );
     }
-    let dropped: Vec<u32> =
-        (0..=facts.last_capability).filter(|c| !cgroup::keeps(&values.caps, *c)).collect();
+    let dropped: Vec<u32> = (0..=facts.last_capability)
+        .filter(|c| !cgroup::keeps(&values.caps, *c))
+        .collect();
     if !dropped.is_empty() {
         let origin = Some("lxc.cap".to_string());
         steps.add(Side::Guest, Step::DropCapabilities(dropped), origin);
     }
     if values.no_new_privs {
-        steps.add(Side::Guest, Step::NoNewPrivs, Some("lxc.no_new_privs".into()));
+        steps.add(
+            Side::Guest,
+            Step::NoNewPrivs,
+            Some("lxc.no_new_privs".into()),
+        );
     }
     if let Some(profile) = &values.seccomp_profile {
         if facts.confined {
@@ -245,7 +305,10 @@ fn ready_steps(steps: &mut Steps, values: &Values, facts: &HostFacts) -> Result<
     for rule in rules {
         let value = devices::resolved(&rule.value.value, facts).map_err(|why| {
             Refusal::new(
-                format!("the device rule '{}' names no device: {why}", rule.value.value),
+                format!(
+                    "the device rule '{}' names no device: {why}",
+                    rule.value.value
+                ),
                 "name an existing device node, or write its type and numbers (c 1:3 rwm)",
             )
             .at(&format!("lxc.cgroup.{}", rule.value.file), &rule.origin)
@@ -254,14 +317,20 @@ fn ready_steps(steps: &mut Steps, values: &Values, facts: &HostFacts) -> Result<
     }
     if cgroup::needs_device_program(facts) {
         if !resolved.is_empty() {
-            let rules = resolved.into_iter().map(|(r, v)| (r.value.file.clone(), v)).collect();
+            let rules = resolved
+                .into_iter()
+                .map(|(r, v)| (r.value.file.clone(), v))
+                .collect();
             let origin = Some("lxc.cgroup2.devices".to_string());
             steps.add(Side::HostAtReady, Step::AttachDeviceProgram(rules), origin);
         }
     } else {
         for (rule, value) in resolved {
             let origin = Some(format!("lxc.cgroup.{}, {}", rule.value.file, rule.origin));
-            let step = Step::LimitDevice { file: rule.value.file.clone(), value };
+            let step = Step::LimitDevice {
+                file: rule.value.file.clone(),
+                value,
+            };
             steps.add(Side::HostAtReady, step, origin);
         }
     }
@@ -283,7 +352,10 @@ fn terminals(steps: &mut Steps, values: &Values, request: &StartRequest, own_roo
     let pty_max = values.pty_max;
     if own_root && (pty_max > 0 || ttys > 0) {
         let max = pty_max.saturating_add(values.tty_max);
-        steps.guest(Step::MountDevpts { max, ptmx: pty_max > 0 });
+        steps.guest(Step::MountDevpts {
+            max,
+            ptmx: pty_max > 0,
+        });
     }
     let console = has_console(values);
     let from_guest = console_from_guest(values, own_root);

@@ -273,12 +273,15 @@ impl fmt::Display for Step {
             Step::PinRootfs { path } => write!(f, "keep the rootfs {path} writable"),
             Step::CompileSeccomp { path } => write!(f, "compile the seccomp profile {path}"),
             Step::CloneGuest { namespaces } => {
-                write!(f, "create the guest process with new namespaces ({namespaces})")
+                write!(
+                    f,
+                    "create the guest process with new namespaces ({namespaces})"
+                )
             }
             Step::CreateVeth(veth) => write!(f, "{veth}"),
-            Step::EnterCgroup { new_namespace: true } => {
-                f.write_str("enter the container's cgroups and make a cgroup namespace there")
-            }
+            Step::EnterCgroup {
+                new_namespace: true,
+            } => f.write_str("enter the container's cgroups and make a cgroup namespace there"),
             Step::EnterCgroup { .. } => f.write_str("enter the container's cgroups"),
             Step::IsolateMounts => f.write_str("cut the mounts off from the host's"),
             Step::MountRootfs { source, target } if source == target => {
@@ -297,7 +300,9 @@ impl fmt::Display for Step {
                 write!(f, "configure the network devices {}", names.join(", "))
             }
             Step::MountDev { size } => write!(f, "mount a tmpfs of {size} bytes on /dev"),
-            Step::MountProc { mode: ProcMode::Rw, .. } => f.write_str("mount proc on /proc"),
+            Step::MountProc {
+                mode: ProcMode::Rw, ..
+            } => f.write_str("mount proc on /proc"),
             Step::MountProc { .. } => f.write_str("mount proc on /proc, /proc/sys read-only"),
             Step::MountSys(SysMode::Rw) => f.write_str("mount sysfs on /sys"),
             Step::MountSys(SysMode::Ro) => f.write_str("mount sysfs on /sys, read-only"),

@@ -10,7 +10,7 @@ use crate::wire::{Asked, Client, ClientError};
 use lxc_kernel::events::{Interest, Poller};
 use lxc_kernel::process::{self, Ended};
 use lxc_kernel::signals::{self, SignalFd};
-use lxc_kernel::{Errno, SysError, file, pty, pty::Pty};
+use lxc_kernel::{Errno, SysError, file, procfs, pty, pty::Pty};
 use lxc_plan::{AttachPlan, AttachRequest, Namespaces, RunningFacts};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -102,7 +102,12 @@ pub fn attach(
         Err(error) => return Err(broken("wait for the attach helper", &error)),
     }
     let (pid, pidfd, failure) = attached?;
-    Ok(Attached { pid, pidfd, terminal: pty, failure })
+    Ok(Attached {
+        pid,
+        pidfd,
+        terminal: pty,
+        failure,
+    })
 }
 
 fn find_init(client: &Client, name: &str) -> Result<(i32, OwnedFd), Failure> {
@@ -112,6 +117,14 @@ fn find_init(client: &Client, name: &str) -> Result<(i32, OwnedFd), Failure> {
         // A monitor that has none to give.
         None => process::pidfd_open(pid).map_err(|e| broken("open init's pidfd", &e))?,
     };
+    // What is read by pid and what is joined by pidfd must be one process.
+    let agree = procfs::pid_of(pidfd.as_fd()).is_ok_and(|found| found == pid);
+    if !agree {
+        let sentence =
+            format!("the monitor of {name} names pid {pid} and hands out another process");
+        return Err(Failure::new(FailureKind::Impostor, sentence)
+            .hint("do not trust it; see who holds its command socket with 'ss -xlp'"));
+    }
     Ok((pid, pidfd))
 }
 
@@ -135,8 +148,11 @@ pub fn client_failure(error: &ClientError) -> Failure {
 }
 
 fn not_running(name: &str) -> Failure {
-    Failure::new(FailureKind::NotRunning, format!("the container {name} is not running"))
-        .hint(format!("start it with 'lxc-start {name}'"))
+    Failure::new(
+        FailureKind::NotRunning,
+        format!("the container {name} is not running"),
+    )
+    .hint(format!("start it with 'lxc-start {name}'"))
 }
 
 /// What /proc tells of init: ids, bounding set, confinement, namespaces.
@@ -170,7 +186,9 @@ fn facts(pid: i32, name: &str) -> Result<RunningFacts, Failure> {
         differing,
         uid: number("Uid:").unwrap_or(0),
         gid: number("Gid:").unwrap_or(0),
-        bounding: field("CapBnd:").and_then(|v| u64::from_str_radix(v, 16).ok()).unwrap_or(0),
+        bounding: field("CapBnd:")
+            .and_then(|v| u64::from_str_radix(v, 16).ok())
+            .unwrap_or(0),
         bits32,
         no_new_privs: number("NoNewPrivs:") == Some(1),
         seccomp: number("Seccomp:") == Some(2),
@@ -192,7 +210,12 @@ fn own_terminal(client: &Client, name: &str, plan: &AttachPlan) -> Result<Pty, F
 }
 
 fn hear(socket: &OwnedFd) -> Result<(i32, OwnedFd, Option<Failure>), Failure> {
-    let lost = || Failure::new(FailureKind::Monitor, "the attach helper died without a word");
+    let lost = || {
+        Failure::new(
+            FailureKind::Monitor,
+            "the attach helper died without a word",
+        )
+    };
     let next = || {
         message::receive::<AttachReport>(socket.as_fd())
             .map_err(|e| broken("hear from the attach helper", &e))

@@ -41,7 +41,8 @@ fn begin(request: &HelperRequest, report: &OwnedFd) -> std::result::Result<(), F
         Some(path) => Some(compile(path)?),
         None => None,
     };
-    let nest = enter_cgroups(&given.cgroups).map_err(|e| step("enter the container's cgroups", &e))?;
+    let nest =
+        enter_cgroups(&given.cgroups).map_err(|e| step("enter the container's cgroups", &e))?;
     // From joining to exec the guest may see this process; it must not trace it.
     process::set_dumpable(false).map_err(|e| step("protect itself", &e))?;
     join(request, &given.pidfd).map_err(|e| step("join the container's namespaces", &e))?;
@@ -84,9 +85,19 @@ impl Given {
         let mut numbers = first..;
         let mut next = || inherit::take(numbers.next().unwrap_or(-1));
         let pidfd = next()?;
-        let cgroups = (0..request.cgroups).map(|_| next()).collect::<Result<_>>()?;
-        let terminal = if request.terminal { Some(next()?) } else { None };
-        Ok(Given { pidfd, cgroups, terminal })
+        let cgroups = (0..request.cgroups)
+            .map(|_| next())
+            .collect::<Result<_>>()?;
+        let terminal = if request.terminal {
+            Some(next()?)
+        } else {
+            None
+        };
+        Ok(Given {
+            pidfd,
+            cgroups,
+            terminal,
+        })
     }
 }
 
@@ -109,7 +120,11 @@ fn enter_cgroups(directories: &[OwnedFd]) -> Result<Option<OwnedFd>> {
 /// A cgroup below the container's: its own may hand controllers down and then takes no process.
 fn make_nest(directory: &OwnedFd) -> Result<OwnedFd> {
     for number in 0..NESTS {
-        let name = if number == 0 { ".lxc".to_string() } else { format!(".lxc-{number}") };
+        let name = if number == 0 {
+            ".lxc".to_string()
+        } else {
+            format!(".lxc-{number}")
+        };
         match cgroup::make(directory.as_fd(), &name, false) {
             Ok((nest, _)) => return Ok(nest),
             Err(error) if error.errno == Errno::BUSY => {}
@@ -124,7 +139,10 @@ fn born(spec: CloneSpec<'_>, nest: Option<&OwnedFd>) -> Result<Cloned> {
     match (process::clone_process(&spec), nest) {
         (Err(_), Some(nest)) => {
             cgroup::enter_v2(nest.as_fd())?;
-            process::clone_process(&CloneSpec { into_cgroup: None, ..spec })
+            process::clone_process(&CloneSpec {
+                into_cgroup: None,
+                ..spec
+            })
         }
         (cloned, _) => cloned,
     }
@@ -157,11 +175,16 @@ fn compile(path: &str) -> std::result::Result<Filter, Failure> {
     let text = file::read_path(Path::new(path), 1024 * 1024)
         .map_err(|e| step("read the container's seccomp profile", &e))?;
     let text = String::from_utf8_lossy(&text);
-    seccomp::parse(&text).and_then(|policy| seccomp::compile(&policy)).map_err(|error| {
-        let sentence = format!("cannot use the seccomp profile {path}:{}: {}", error.line, error.message);
-        Failure::new(FailureKind::Step, sentence)
-            .hint("correct the line, or attach with elevated privileges (-e LSM)")
-    })
+    seccomp::parse(&text)
+        .and_then(|policy| seccomp::compile(&policy))
+        .map_err(|error| {
+            let sentence = format!(
+                "cannot use the seccomp profile {path}:{}: {}",
+                error.line, error.message
+            );
+            Failure::new(FailureKind::Step, sentence)
+                .hint("correct the line, or attach with elevated privileges (-e LSM)")
+        })
 }
 
 /// Inside: gives up power in the order of a start, then executes; returns only a failure.
@@ -173,15 +196,25 @@ fn become_guest(request: &HelperRequest, given: &mut Given, filter: Option<&Filt
         [] => vec![shell(request.uid)],
         argv => argv.to_vec(),
     };
-    let strings = |list: Vec<String>| list.into_iter().map(CString::new).collect::<std::result::Result<Vec<_>, _>>();
-    let env = request.env.iter().map(|(n, v)| format!("{n}={v}")).collect();
+    let strings = |list: Vec<String>| {
+        list.into_iter()
+            .map(CString::new)
+            .collect::<std::result::Result<Vec<_>, _>>()
+    };
+    let env = request
+        .env
+        .iter()
+        .map(|(n, v)| format!("{n}={v}"))
+        .collect();
     let (Ok(arguments), Ok(env)) = (strings(argv.clone()), strings(env)) else {
         return Failure::new(FailureKind::Exec, "an argument contains a NUL byte");
     };
     let error = process::exec(&arguments, &env);
     let failure = Failure::new(FailureKind::Exec, format!("cannot execute {}", argv[0]));
     let hint = match error.errno {
-        Errno::NOENT => "there is no such program inside the container, or its interpreter is missing",
+        Errno::NOENT => {
+            "there is no such program inside the container, or its interpreter is missing"
+        }
         Errno::ACCESS => "the file is not executable inside the container",
         Errno::NOEXEC => "the file is not a program of this machine's architecture",
         _ => "the container's kernel refuses to execute it",
@@ -189,11 +222,19 @@ fn become_guest(request: &HelperRequest, given: &mut Given, filter: Option<&Filt
     failure.caused_by(&error).hint(hint)
 }
 
-fn give_up_power(request: &HelperRequest, given: &mut Given, filter: Option<&Filter>) -> Result<()> {
+fn give_up_power(
+    request: &HelperRequest,
+    given: &mut Given,
+    filter: Option<&Filter>,
+) -> Result<()> {
     // Always a session of its own: the caller's terminal must not be reachable by /dev/tty.
     process::setsid()?;
     if let Some(terminal) = given.terminal.take() {
-        for number in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
+        for number in [
+            rustix::stdio::stdin(),
+            rustix::stdio::stdout(),
+            rustix::stdio::stderr(),
+        ] {
             if pty::is_terminal(number) {
                 use std::os::fd::AsRawFd;
                 fd::place_at(terminal.as_fd(), number.as_raw_fd())?;
@@ -238,7 +279,9 @@ fn give_up_power(request: &HelperRequest, given: &mut Given, filter: Option<&Fil
 /// magic link of /proc, which could lead out.
 fn enter_directory(path: &str) -> Result<()> {
     let root = Root::open(Path::new("/"))?;
-    let entered = root.resolve(path).and_then(|directory| process::fchdir(directory.as_fd()));
+    let entered = root
+        .resolve(path)
+        .and_then(|directory| process::fchdir(directory.as_fd()));
     match entered {
         Ok(()) => Ok(()),
         Err(_) => process::fchdir(root.fd()),
@@ -248,8 +291,8 @@ fn enter_directory(path: &str) -> Result<()> {
 /// The shell that the container's etc/passwd names for `uid`; /bin/sh without one.
 fn shell(uid: u32) -> String {
     let default = "/bin/sh".to_string();
-    let passwd = Root::open(Path::new("/"))
-        .and_then(|root| root.read_file("etc/passwd", PASSWD_MAX));
+    let passwd =
+        Root::open(Path::new("/")).and_then(|root| root.read_file("etc/passwd", PASSWD_MAX));
     let Ok(text) = passwd else { return default };
     let text = String::from_utf8_lossy(&text);
     let uid = uid.to_string();

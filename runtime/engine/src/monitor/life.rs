@@ -48,9 +48,9 @@ pub fn next(phase: Phase, event: Event) -> Option<Phase> {
     match (phase, event) {
         (Starting, GuestRuns) => Some(Running),
         (Starting, StartFailed | InitEnded(_)) => Some(Aborting),
-        (Running | Freezing | Frozen, InitEnded(ended)) => {
-            Some(Stopping { reboot: asks_reboot(ended) })
-        }
+        (Running | Freezing | Frozen, InitEnded(ended)) => Some(Stopping {
+            reboot: asks_reboot(ended),
+        }),
         (Running | Freezing | Frozen, Announced(state)) => announced(state),
         (Stopping { reboot: true }, TakenDown) => Some(Starting),
         (Stopping { reboot: false } | Aborting, TakenDown) => Some(Stopped),
@@ -103,8 +103,14 @@ mod tests {
     use super::*;
 
     const HALT: Ended = Ended::Exited(0);
-    const REBOOT: Ended = Ended::Killed { signal: libc::SIGHUP, core: false };
-    const POWER_OFF: Ended = Ended::Killed { signal: libc::SIGINT, core: false };
+    const REBOOT: Ended = Ended::Killed {
+        signal: libc::SIGHUP,
+        core: false,
+    };
+    const POWER_OFF: Ended = Ended::Killed {
+        signal: libc::SIGINT,
+        core: false,
+    };
 
     #[test]
     fn lives() {
@@ -113,9 +119,22 @@ mod tests {
             (&[Event::GuestRuns], Phase::Running),
             (&[Event::StartFailed, Event::TakenDown], Phase::Stopped),
             (&[Event::InitEnded(HALT), Event::TakenDown], Phase::Stopped),
-            (&[Event::GuestRuns, Event::InitEnded(HALT), Event::TakenDown], Phase::Stopped),
-            (&[Event::GuestRuns, Event::InitEnded(POWER_OFF), Event::TakenDown], Phase::Stopped),
-            (&[Event::GuestRuns, Event::InitEnded(REBOOT), Event::TakenDown], Phase::Starting),
+            (
+                &[Event::GuestRuns, Event::InitEnded(HALT), Event::TakenDown],
+                Phase::Stopped,
+            ),
+            (
+                &[
+                    Event::GuestRuns,
+                    Event::InitEnded(POWER_OFF),
+                    Event::TakenDown,
+                ],
+                Phase::Stopped,
+            ),
+            (
+                &[Event::GuestRuns, Event::InitEnded(REBOOT), Event::TakenDown],
+                Phase::Starting,
+            ),
             (
                 &[
                     Event::GuestRuns,
@@ -137,8 +156,17 @@ mod tests {
 
     #[test]
     fn a_client_cannot_end_or_start_a_container_by_saying_so() {
-        for state in [State::Stopped, State::Stopping, State::Aborting, State::Starting] {
-            assert_eq!(next(Phase::Running, Event::Announced(state)), None, "{state:?}");
+        for state in [
+            State::Stopped,
+            State::Stopping,
+            State::Aborting,
+            State::Starting,
+        ] {
+            assert_eq!(
+                next(Phase::Running, Event::Announced(state)),
+                None,
+                "{state:?}"
+            );
         }
         assert_eq!(next(Phase::Stopped, Event::Announced(State::Running)), None);
     }

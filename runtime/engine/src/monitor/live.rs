@@ -162,7 +162,11 @@ impl Answers for Live {
 
     fn freeze(&mut self, _freeze: bool, _timeout: i32) -> Result<(), Errno> {
         // ENOENT sends the client to the v1 freezer; on v2 it works through the cgroup's descriptor.
-        Err(if self.cgroups.pure_unified() { Errno::OPNOTSUPP } else { Errno::NOENT })
+        Err(if self.cgroups.pure_unified() {
+            Errno::OPNOTSUPP
+        } else {
+            Errno::NOENT
+        })
     }
 
     fn open_tty(&mut self, which: i32) -> Option<(i32, OwnedFd)> {

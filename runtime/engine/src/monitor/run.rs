@@ -8,10 +8,10 @@ use crate::monitor::life::{self, Event, Phase};
 use crate::monitor::live::Live;
 use crate::request::MonitorRequest;
 use crate::wire::Server;
+use lxc_kernel::Result;
 use lxc_kernel::events::{Interest, Poller};
 use lxc_kernel::process::{self, Ended};
 use lxc_kernel::signals::SignalFd;
-use lxc_kernel::Result;
 use lxc_plan::HookRun;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -70,7 +70,8 @@ pub struct Monitor {
 impl Monitor {
     /// Registers what is there from the beginning.
     pub fn listen(&mut self) -> Result<()> {
-        self.poller.add(self.signals.as_fd(), token::SIGNALS, Interest::READ)?;
+        self.poller
+            .add(self.signals.as_fd(), token::SIGNALS, Interest::READ)?;
         match &mut self.server {
             Some(server) => server.register(&self.poller, token::SERVER),
             None => Ok(()),
@@ -117,10 +118,13 @@ impl Monitor {
     /// Watches the guest: its pidfd, and its socket while it sets itself up.
     pub fn watch_guest(&mut self) -> Result<()> {
         if let Some(init) = &self.live.init {
-            self.poller.add(init.pidfd.as_fd(), token::INIT, Interest::READ)?;
+            self.poller
+                .add(init.pidfd.as_fd(), token::INIT, Interest::READ)?;
         }
         match &self.guest_socket {
-            Some(socket) => self.poller.add(socket.as_fd(), token::GUEST, Interest::READ),
+            Some(socket) => self
+                .poller
+                .add(socket.as_fd(), token::GUEST, Interest::READ),
             None => Ok(()),
         }
     }
@@ -146,7 +150,8 @@ impl Monitor {
 
     /// Takes a console into service.
     pub fn serve_console(&mut self, console: Console) -> Result<()> {
-        self.poller.add(console.master.as_fd(), token::CONSOLE, Interest::READ)?;
+        self.poller
+            .add(console.master.as_fd(), token::CONSOLE, Interest::READ)?;
         if let Some(keyboard) = console.keyboard() {
             self.poller.add(keyboard, token::KEYBOARD, Interest::READ)?;
         }
@@ -224,7 +229,9 @@ impl Monitor {
 
     /// Answers whoever asked for the start; once.
     pub fn tell_caller(&mut self, report: &Report) {
-        let Some(caller) = self.report.take() else { return };
+        let Some(caller) = self.report.take() else {
+            return;
+        };
         if let Err(error) = message::send(caller.as_fd(), report, &[]) {
             log::warn!("the caller has gone: {error}");
         }
@@ -260,8 +267,10 @@ impl Monitor {
     ) -> Result<std::result::Result<(), Failure>> {
         log::debug!("running the {} hook {}", run.kind.name(), run.command);
         let mut hook = hooks::spawn(run, &self.hooks, extra)?;
-        self.poller.add(hook.pidfd(), token::HOOK_ENDED, Interest::READ)?;
-        self.poller.add(hook.output(), token::HOOK_OUTPUT, Interest::READ)?;
+        self.poller
+            .add(hook.pidfd(), token::HOOK_ENDED, Interest::READ)?;
+        self.poller
+            .add(hook.output(), token::HOOK_OUTPUT, Interest::READ)?;
         let mut listening = true;
         let verdict = 'wait: loop {
             for wake in self.turn(None)? {
@@ -296,7 +305,9 @@ impl Monitor {
                 if wake != Wake::InitEnded {
                     continue;
                 }
-                let Some(init) = &self.live.init else { continue };
+                let Some(init) = &self.live.init else {
+                    continue;
+                };
                 if let Some(ended) = process::wait_pidfd(init.pidfd.as_fd(), false)? {
                     return Ok(ended);
                 }

@@ -24,11 +24,16 @@ use std::path::Path;
 const RAN: i32 = 0;
 /// It never ran.
 const FAILED: i32 = 1;
+/// lxc-execute's code for a program that could not be executed inside.
+const NOT_EXECUTED: i32 = 255;
 
 /// Stage 1: claims what makes this container ours, then lets stage 2 be born in its cgroup.
 /// Returns the exit code of whichever process returns.
 pub fn enter(request: MonitorRequest, report: Option<OwnedFd>) -> i32 {
-    let mut caller = Caller { report, request: request.clone() };
+    let mut caller = Caller {
+        report,
+        request: request.clone(),
+    };
     match prepare(request, &mut caller) {
         Ok(code) => code,
         Err(failure) => {
@@ -78,7 +83,15 @@ fn prepare(request: MonitorRequest, caller: &mut Caller) -> Result<i32, Failure>
     let cgroups = claim_cgroup(&request.name, &hierarchies)?;
 
     if request.foreground {
-        return Ok(stage_two(request, config, server, cgroups, hierarchies, false, caller));
+        return Ok(stage_two(
+            request,
+            config,
+            server,
+            cgroups,
+            hierarchies,
+            false,
+            caller,
+        ));
     }
     let spec = CloneSpec {
         namespaces: 0,
@@ -90,7 +103,10 @@ fn prepare(request: MonitorRequest, caller: &mut Caller) -> Result<i32, Failure>
         // Kernels before 5.7, and filters: the slow way in.
         Err(error) if spec.into_cgroup.is_some() => {
             ::log::info!("no CLONE_INTO_CGROUP: {error}");
-            let plain = CloneSpec { into_cgroup: None, ..spec };
+            let plain = CloneSpec {
+                into_cgroup: None,
+                ..spec
+            };
             (process::clone_process(&plain), false)
         }
         cloned => (cloned, spec.into_cgroup.is_some()),
@@ -100,7 +116,15 @@ fn prepare(request: MonitorRequest, caller: &mut Caller) -> Result<i32, Failure>
         Cloned::Parent { .. } => process::exit_now(RAN),
         Cloned::Child => {
             let _ = process::setsid();
-            Ok(stage_two(request, config, server, cgroups, hierarchies, born, caller))
+            Ok(stage_two(
+                request,
+                config,
+                server,
+                cgroups,
+                hierarchies,
+                born,
+                caller,
+            ))
         }
     }
 }
@@ -181,7 +205,12 @@ impl Monitor {
         cgroups: Cgroups,
         report: Option<OwnedFd>,
     ) -> lxc_kernel::Result<Monitor> {
-        let mount = config.values().rootfs.mount.clone().or(request.default_mount_point.clone());
+        let mount = config
+            .values()
+            .rootfs
+            .mount
+            .clone()
+            .or(request.default_mount_point.clone());
         let hooks = HookEnvironment::new(
             &request.name,
             &request.config_file,
@@ -250,16 +279,27 @@ impl Monitor {
     /// A start that failed: everything is taken back, then the caller hears why.
     pub fn give_up(mut self, failure: Failure) -> i32 {
         ::log::error!("{failure}");
+        let exec_failed = failure
+            .step
+            .as_ref()
+            .is_some_and(|step| step.name == "exec");
+        let code = match self.request.mini_init && exec_failed {
+            true => NOT_EXECUTED,
+            false => FAILED,
+        };
         self.happened(Event::StartFailed);
         self.run_last_hooks("stop");
         self.finish(Some(failure));
-        FAILED
+        code
     }
 
     /// What a foreground caller's shell sees: of a container nothing but that it ran, of a program
     /// under the minimal init its own code.
     fn exit_code(&self) -> i32 {
-        match (self.request.mini_init && self.request.foreground, self.ended) {
+        match (
+            self.request.mini_init && self.request.foreground,
+            self.ended,
+        ) {
             (true, Some(Ended::Exited(code))) => code,
             (true, Some(Ended::Killed { signal, .. })) => 128 + signal,
             _ => RAN,
@@ -267,7 +307,9 @@ impl Monitor {
     }
 
     fn write_pidfile(&self) {
-        let Some(path) = &self.request.pidfile else { return };
+        let Some(path) = &self.request.pidfile else {
+            return;
+        };
         let pid = std::process::id().to_string();
         let path = Path::new(path);
         if let Err(error) = lxc_kernel::file::replace_file(path, pid.as_bytes(), 0o600) {

@@ -39,8 +39,13 @@ impl Monitor {
 
     /// Kills init, if there is one, and reaps it.
     pub fn kill_init(&mut self) -> Ended {
-        let unknown = Ended::Killed { signal: libc::SIGKILL, core: false };
-        let Some(init) = &self.live.init else { return unknown };
+        let unknown = Ended::Killed {
+            signal: libc::SIGKILL,
+            core: false,
+        };
+        let Some(init) = &self.live.init else {
+            return unknown;
+        };
         // An init that has ended already cannot be killed and is reaped all the same.
         let _ = process::pidfd_signal(init.pidfd.as_fd(), libc::SIGKILL);
         self.live.thaw();
@@ -81,9 +86,8 @@ impl Monitor {
         if fixed.is_empty() {
             return;
         }
-        let deleted = Netlink::open().and_then(|mut netlink| {
-            fixed.iter().try_for_each(|name| netlink.delete_link(name))
-        });
+        let deleted = Netlink::open()
+            .and_then(|mut netlink| fixed.iter().try_for_each(|name| netlink.delete_link(name)));
         if let Err(error) = deleted {
             log::warn!("{error}");
         }
@@ -99,7 +103,8 @@ impl Monitor {
         for (name, fd) in &self.live.namespace_fds {
             let path = Monitor::fd_path(fd);
             if self.hooks.version == 1 {
-                self.hooks.set(&format!("LXC_{}_NS", name.to_uppercase()), path);
+                self.hooks
+                    .set(&format!("LXC_{}_NS", name.to_uppercase()), path);
             } else {
                 extra.push(format!("{name}:{path}"));
             }
@@ -199,7 +204,12 @@ impl Monitor {
 /// its parent is gone.
 fn succeed(base: std::os::fd::BorrowedFd<'_>) -> Result<bool> {
     let parent = process::pidfd_open(std::process::id() as i32)?;
-    let spec = CloneSpec { namespaces: 0, into_cgroup: Some(base), exit_signal: 0, extra: 0 };
+    let spec = CloneSpec {
+        namespaces: 0,
+        into_cgroup: Some(base),
+        exit_signal: 0,
+        extra: 0,
+    };
     match process::clone_process(&spec)? {
         Cloned::Parent { .. } => process::exit_now(0),
         Cloned::Child => {

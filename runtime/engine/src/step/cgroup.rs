@@ -38,7 +38,12 @@ impl Cgroups {
         let mut places = Vec::with_capacity(facts.len());
         for fact in facts {
             let base = cgroup::open(&std::path::Path::new(&fact.mount).join(&fact.base))?;
-            places.push(Place { fact: fact.clone(), base, monitor: None, payload: None });
+            places.push(Place {
+                fact: fact.clone(),
+                base,
+                monitor: None,
+                payload: None,
+            });
         }
         let mut cgroups = Cgroups {
             places,
@@ -47,7 +52,11 @@ impl Cgroups {
             lock: None,
         };
         for number in 0..SUFFIXES {
-            cgroups.suffix = if number == 0 { String::new() } else { format!("-{number}") };
+            cgroups.suffix = if number == 0 {
+                String::new()
+            } else {
+                format!("-{number}")
+            };
             if cgroups.try_claim()? {
                 return Ok(cgroups);
             }
@@ -145,7 +154,10 @@ impl Cgroups {
 
     /// The directory that a process leaving the container's cgroups is born in on v2.
     pub fn base_unified(&self) -> Option<BorrowedFd<'_>> {
-        self.places.iter().find(|p| p.fact.unified).map(|p| p.base.as_fd())
+        self.places
+            .iter()
+            .find(|p| p.fact.unified)
+            .map(|p| p.base.as_fd())
     }
 
     /// Makes the container's cgroup in every hierarchy.
@@ -169,7 +181,10 @@ impl Cgroups {
     pub fn prepare_monitor(&self) -> Result<()> {
         for place in &self.places {
             let cpuset = place.fact.controllers.iter().any(|c| c == "cpuset");
-            if let Some(directory) = place.monitor.as_ref().filter(|_| cpuset && !place.fact.unified)
+            if let Some(directory) = place
+                .monitor
+                .as_ref()
+                .filter(|_| cpuset && !place.fact.unified)
             {
                 inherit_cpuset(place.base.as_fd(), directory.as_fd())?;
             }
@@ -242,7 +257,10 @@ impl Cgroups {
 
     /// The container's directories in all hierarchies.
     pub fn payload_fds(&self) -> Vec<BorrowedFd<'_>> {
-        self.places.iter().filter_map(|p| p.payload.as_ref().map(AsFd::as_fd)).collect()
+        self.places
+            .iter()
+            .filter_map(|p| p.payload.as_ref().map(AsFd::as_fd))
+            .collect()
     }
 
     /// There is a v2 hierarchy and no other.
@@ -264,10 +282,14 @@ impl Cgroups {
     fn place(&self, controller: Option<&str>) -> Option<&Place> {
         match controller {
             Some("unified") => self.places.iter().find(|p| p.fact.unified),
-            Some(name) => {
-                self.places.iter().find(|p| p.fact.controllers.iter().any(|c| c == name))
-            }
-            None => self.places.iter().find(|p| p.fact.unified && self.pure_unified()),
+            Some(name) => self
+                .places
+                .iter()
+                .find(|p| p.fact.controllers.iter().any(|c| c == name)),
+            None => self
+                .places
+                .iter()
+                .find(|p| p.fact.unified && self.pure_unified()),
         }
     }
 }
@@ -280,9 +302,13 @@ pub fn sweep(name: &str, facts: &[HierarchyFact]) -> Result<u32> {
     for fact in facts {
         let directory = std::path::Path::new(&fact.mount).join(&fact.base);
         let base = cgroup::open(&directory)?;
-        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        let Ok(entries) = std::fs::read_dir(&directory) else {
+            continue;
+        };
         for entry in entries.flatten() {
-            let Ok(found) = entry.file_name().into_string() else { continue };
+            let Ok(found) = entry.file_name().into_string() else {
+                continue;
+            };
             let ours = |prefix: &str| {
                 let rest = found.strip_prefix(prefix)?;
                 let number = rest.strip_prefix('-').unwrap_or("0");
@@ -306,7 +332,9 @@ pub fn sweep(name: &str, facts: &[HierarchyFact]) -> Result<u32> {
 
 /// Whether a living monitor of ours holds the lock of the monitor cgroup `name`.
 fn in_charge(facts: &[HierarchyFact], name: &str) -> bool {
-    let Some(first) = facts.first() else { return false };
+    let Some(first) = facts.first() else {
+        return false;
+    };
     let Ok(base) = cgroup::open(&std::path::Path::new(&first.mount).join(&first.base)) else {
         return false;
     };
@@ -331,7 +359,9 @@ fn lock_directory(base: BorrowedFd<'_>, name: &str) -> Result<Option<OwnedFd>> {
 
 /// Whether a process lives in the monitor's directory.
 fn occupied(place: &Place) -> Result<bool> {
-    let Some(directory) = &place.monitor else { return Ok(false) };
+    let Some(directory) = &place.monitor else {
+        return Ok(false);
+    };
     let processes = file::read_at(directory.as_fd(), "cgroup.procs", 64)?;
     Ok(!processes.is_empty())
 }

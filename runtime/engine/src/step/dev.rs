@@ -71,7 +71,8 @@ fn bind_host_node(dev: BorrowedFd<'_>, name: &str, device: u64) -> Result<()> {
     let path = format!("/dev/{name}");
     let node = mount::clone_tree(None, Path::new(&path), false)?;
     let found = rustix::fs::fstat(&node).map_err(|e| SysError::new("fstat", path.clone(), e))?;
-    if FileType::from_raw_mode(found.st_mode) != FileType::CharacterDevice || found.st_rdev != device
+    if FileType::from_raw_mode(found.st_mode) != FileType::CharacterDevice
+        || found.st_rdev != device
     {
         return Err(SysError::new("fstat", path, Errno::NXIO));
     }
@@ -89,7 +90,8 @@ pub fn placeholder(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(dir, name, flags, Mode::empty())
         .map_err(|e| SysError::new("openat", name.to_string(), e))?;
-    let found = rustix::fs::fstat(&file).map_err(|e| SysError::new("fstat", name.to_string(), e))?;
+    let found =
+        rustix::fs::fstat(&file).map_err(|e| SysError::new("fstat", name.to_string(), e))?;
     match FileType::from_raw_mode(found.st_mode) {
         FileType::Symlink => Err(SysError::new("openat", name.to_string(), Errno::LOOP)),
         FileType::Directory => Err(SysError::new("openat", name.to_string(), Errno::ISDIR)),
@@ -116,7 +118,10 @@ pub fn mount_devpts(max: u32, ptmx: bool, world: &mut GuestWorld<'_>) -> Result<
     let devpts = match mount::new_mount("devpts", Some("devpts"), &options, attrs) {
         // Group 5 (tty) may not exist in a user namespace; the terminals work without.
         Err(error) if error.errno == Errno::INVAL => {
-            let options: Vec<_> = options.into_iter().filter(|o| !o.starts_with("gid")).collect();
+            let options: Vec<_> = options
+                .into_iter()
+                .filter(|o| !o.starts_with("gid"))
+                .collect();
             mount::new_mount("devpts", Some("devpts"), &options, attrs)?
         }
         made => made?,

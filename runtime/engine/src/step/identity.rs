@@ -44,14 +44,20 @@ pub fn set_personality(bits32: bool) -> Result<()> {
 
 /// Out of the bounding set: nothing inside can regain them.
 pub fn drop_capabilities(dropped: &[u32]) -> Result<()> {
-    dropped.iter().try_for_each(|capability| caps::drop_bounding(*capability))
+    dropped
+        .iter()
+        .try_for_each(|capability| caps::drop_bounding(*capability))
 }
 
 /// The filter that the monitor compiled.
 pub fn load_seccomp(world: &GuestWorld<'_>) -> Result<()> {
     match world.filter {
         Some(filter) => filter.load(),
-        None => Err(SysError::new("seccomp", "no filter was compiled", Errno::INVAL)),
+        None => Err(SysError::new(
+            "seccomp",
+            "no filter was compiled",
+            Errno::INVAL,
+        )),
     }
 }
 
@@ -71,7 +77,9 @@ fn bind_boot_id(world: &mut GuestWorld<'_>) -> Result<()> {
         .map_err(|e| SysError::new("openat", NAME, e))?;
     rustix::io::write(&id, &uuid).map_err(|e| SysError::new("write", NAME, e))?;
     drop(id);
-    let Some(proc) = &world.proc else { return Ok(()) };
+    let Some(proc) = &world.proc else {
+        return Ok(());
+    };
     let proc = Root::from_fd(proc.try_clone().map_err(|e| io("dup", &e))?);
     let target = proc.resolve_nofollow("sys/kernel/random/boot_id")?;
     let mounted = mount::clone_tree(Some(dev.as_fd()), Path::new(NAME), false)?;
@@ -93,13 +101,20 @@ pub struct Prepared {
 
 /// The last act before exec: own session, streams, directory, ids, nothing inherited.
 pub fn prepare_exec(program: &Program, world: &mut GuestWorld<'_>) -> Result<Prepared> {
-    let argv = program.argv.iter().map(|a| c_string(a)).collect::<Result<_>>()?;
+    let argv = program
+        .argv
+        .iter()
+        .map(|a| c_string(a))
+        .collect::<Result<_>>()?;
     let mut env: Vec<CString> = Vec::with_capacity(program.env.len() + 1);
     for (name, value) in &program.env {
         env.push(c_string(&format!("{name}={value}"))?);
     }
     if !world.tty_names.is_empty() {
-        env.push(c_string(&format!("container_ttys={}", world.tty_names.join(" ")))?);
+        env.push(c_string(&format!(
+            "container_ttys={}",
+            world.tty_names.join(" ")
+        ))?);
     }
     // A process that leads a group already cannot start a session; it is a session's leader then.
     let _ = process::setsid();

@@ -39,7 +39,11 @@ pub fn proc(mode: ProcMode, writable_net: bool, world: &mut GuestWorld<'_>) -> R
         let inside = Root::from_fd(proc.try_clone().map_err(|e| io("dup", &e))?);
         // Cloned before /proc/sys is covered, so that it is still the writable one.
         let net = match writable_net {
-            true => present(mount::clone_tree(Some(proc.as_fd()), Path::new("sys/net"), false))?,
+            true => present(mount::clone_tree(
+                Some(proc.as_fd()),
+                Path::new("sys/net"),
+                false,
+            ))?,
             false => None,
         };
         let sys = mount::clone_tree(Some(proc.as_fd()), Path::new("sys"), false)?;
@@ -51,7 +55,10 @@ pub fn proc(mode: ProcMode, writable_net: bool, world: &mut GuestWorld<'_>) -> R
         }
         let trigger = Path::new("sysrq-trigger");
         if let Some(sysrq) = present(mount::clone_tree(Some(proc.as_fd()), trigger, false))? {
-            mount::attach(sysrq.as_fd(), inside.resolve_nofollow("sysrq-trigger")?.as_fd())?;
+            mount::attach(
+                sysrq.as_fd(),
+                inside.resolve_nofollow("sysrq-trigger")?.as_fd(),
+            )?;
             restrict(&sysrq, attr::RDONLY, 0, false)?;
         }
     }
@@ -114,7 +121,12 @@ fn attach_entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()
         Some(_) => mount::clone_tree(None, Path::new(&entry.source), recursive)?,
         None => {
             prepare_overlay(&entry.fstype, &options.data)?;
-            mount::new_mount(&entry.fstype, Some(&entry.source), &options.data, options.set)?
+            mount::new_mount(
+                &entry.fstype,
+                Some(&entry.source),
+                &options.data,
+                options.set,
+            )?
         }
     };
     let root = world.root()?;
@@ -151,7 +163,9 @@ fn prepare_overlay(fstype: &str, data: &[String]) -> Result<()> {
         return Ok(());
     }
     for option in data {
-        let path = option.strip_prefix("upperdir=").or_else(|| option.strip_prefix("workdir="));
+        let path = option
+            .strip_prefix("upperdir=")
+            .or_else(|| option.strip_prefix("workdir="));
         if let Some(path) = path {
             std::fs::create_dir_all(path).map_err(|e| io(&format!("mkdir {path}"), &e))?;
         }
@@ -169,7 +183,10 @@ pub fn cgroups(view: &CgroupView, world: &mut GuestWorld<'_>) -> Result<()> {
             let mounted = mount::new_mount("cgroup2", Some("cgroup2"), &[], attrs)?;
             mount::attach(mounted.as_fd(), target.as_fd())
         }
-        CgroupView::Legacy { mounts, read_only: ro } => {
+        CgroupView::Legacy {
+            mounts,
+            read_only: ro,
+        } => {
             let options = ["mode=755".to_string(), "size=10240k".to_string()];
             let tmpfs = mount::new_mount("tmpfs", Some("cgroup_root"), &options, LOCKED_DOWN)?;
             mount::attach(tmpfs.as_fd(), target.as_fd())?;
@@ -196,6 +213,8 @@ pub fn cgroups(view: &CgroupView, world: &mut GuestWorld<'_>) -> Result<()> {
 
 /// An error of the standard library in the kernel crate's words.
 pub fn io(call: &str, error: &std::io::Error) -> SysError {
-    let errno = error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error);
+    let errno = error
+        .raw_os_error()
+        .map_or(Errno::IO, Errno::from_raw_os_error);
     SysError::new("io", call.to_string(), errno)
 }

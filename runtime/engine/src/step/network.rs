@@ -25,7 +25,10 @@ pub fn create_veth(
         Some(link) => Some(netlink.link(link)?),
         None => None,
     };
-    let host_name = plan.host_name.clone().unwrap_or_else(|| random_name("vethXXXXXX"));
+    let host_name = plan
+        .host_name
+        .clone()
+        .unwrap_or_else(|| random_name("vethXXXXXX"));
     let name = random_name("vethXXXXXX");
     let spec = VethSpec {
         host_name: host_name.clone(),
@@ -53,7 +56,12 @@ pub fn create_veth(
         (Some(nic), Some(bridge)) => auto_gateways(nic, bridge.index, netlink)?,
         _ => (None, None),
     };
-    let guest = GuestNic { index: plan.index, name, gateway4: gateways.0, gateway6: gateways.1 };
+    let guest = GuestNic {
+        index: plan.index,
+        name,
+        gateway4: gateways.0,
+        gateway6: gateways.1,
+    };
     Ok((host_name, guest))
 }
 
@@ -78,7 +86,10 @@ fn auto_gateways(nic: &NicPlan, bridge: u32, netlink: &mut Netlink) -> Result<Ga
     if wants4 && four.is_none() || wants6 && six.is_none() {
         return Err(SysError::new(
             "rtnetlink",
-            format!("gateway auto for lxc.net.{}: the bridge has no address", nic.index),
+            format!(
+                "gateway auto for lxc.net.{}: the bridge has no address",
+                nic.index
+            ),
             Errno::ADDRNOTAVAIL,
         ));
     }
@@ -122,7 +133,10 @@ pub fn configure(nics: &[NicPlan], made: &[GuestNic], world: &mut GuestWorld<'_>
             netlink.add_address_v6(index, a.addr, a.prefix)?;
         }
         if nic.up {
-            let up = LinkChange { up: Some(true), ..LinkChange::default() };
+            let up = LinkChange {
+                up: Some(true),
+                ..LinkChange::default()
+            };
             netlink.set_link(index, &up)?;
             if nic.from_host && !loopback_up {
                 let loopback = netlink.link_index("lo")?;

@@ -253,14 +253,18 @@ impl Server {
             match socket::accept(listener.as_fd()) {
                 Ok(Some(socket)) => self.admit(poller, socket, answers),
                 Ok(None) => return,
-                Err(_) => {
-                    // The waiting connection would wake us at once again: let somebody go, then pause.
-                    poller.remove(listener.as_fd()).ok();
-                    self.paused_until = Some(Instant::now() + EXHAUSTED_PAUSE);
-                    self.close_oldest_busy(poller, answers);
-                    return;
-                }
+                // Out of descriptors, most likely: somebody has to go.
+                Err(_) if self.close_oldest_busy(poller, answers) => {}
+                Err(_) => return self.pause(poller),
             }
+        }
+    }
+
+    /// Lets nobody in for a moment: a connection that waits and cannot be taken would wake us at once again.
+    fn pause(&mut self, poller: &Poller) {
+        if let Some(listener) = &self.listener {
+            poller.remove(listener.as_fd()).ok();
+            self.paused_until = Some(Instant::now() + EXHAUSTED_PAUSE);
         }
     }
 
@@ -469,8 +473,8 @@ impl Server {
         }
     }
 
-    /// Makes room: the one that has been given the most time goes.
-    fn close_oldest_busy(&mut self, poller: &Poller, answers: &mut dyn Answers) {
+    /// Makes room: the one that has been given the most time goes. Tells whether there was one.
+    fn close_oldest_busy(&mut self, poller: &Poller, answers: &mut dyn Answers) -> bool {
         let oldest = self
             .connections
             .iter()
@@ -480,6 +484,7 @@ impl Server {
         if let Some(token) = oldest {
             self.close(poller, token, answers);
         }
+        oldest.is_some()
     }
 
     fn count(&self, which: impl Fn(&Connection) -> bool) -> usize {

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use lxc_engine::wire::{Address, Client, State};
-use lxc_kernel::socket;
+use lxc_engine::wire::{Address, Client, Request, State};
+use lxc_kernel::{Errno, socket};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::fake::Monitor;
@@ -49,22 +49,32 @@ fn a_monitor_without_descriptors_recovers() {
         .expect("the helper serves");
     let (lxcpath, name) = serving.split_once('\t').unwrap();
     let address = Address::of(lxcpath, name);
-    let silent: Vec<OwnedFd> = (0..40)
-        .map(|_| socket::abstract_connect(address.as_bytes()).unwrap())
+    // Those who wait for a state may stay, so none of them makes room.
+    let mut wanted = [0; State::COUNT];
+    wanted[State::Frozen.index()] = 1;
+    let (header, payload) = Request::AddStateClient { wanted }.encode();
+    let bytes = [&header.encode()[..], &payload].concat();
+    let waiting: Vec<OwnedFd> = (0..40)
+        .map(|_| {
+            let connection = socket::abstract_connect(address.as_bytes()).unwrap();
+            socket::send(connection.as_fd(), &bytes, &[], true).unwrap();
+            connection
+        })
         .collect();
-
-    // Some are turned away for want of room, the others when their time is over.
-    for connection in &silent {
-        socket::set_receive_timeout(connection.as_fd(), Some(Duration::from_secs(20))).unwrap();
-        let end = socket::receive(connection.as_fd(), &mut [0], 0).unwrap();
-        assert_eq!(end.bytes, 0);
-    }
+    let hear = |connection: &OwnedFd| {
+        socket::set_receive_timeout(connection.as_fd(), Some(Duration::from_secs(1))).unwrap();
+        socket::receive(connection.as_fd(), &mut [0; 16], 0)
+    };
+    assert_eq!(hear(&waiting[0]).unwrap().bytes, 16);
+    let last = hear(&waiting[39]).unwrap_err();
+    assert_eq!(last.errno, Errno::AGAIN, "there was room for all: {last}");
+    drop(waiting);
     let client = Client::new(lxcpath, name).with_timeout(Some(Duration::from_secs(10)));
     assert_eq!(client.state().unwrap(), State::Running);
     let ticks = processor_ticks(child.id());
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
-    // Spinning for its two seconds would have cost two hundred, whatever the kernel's own clock is.
+    // Spinning for that second would have cost a hundred, whatever the kernel's own clock is.
     assert!(ticks < 50, "{ticks} ticks of processor time spent");
 }
 

@@ -187,7 +187,12 @@ impl Applet for Attach {
             context: self.context,
             ..AttachOptions::default()
         })?;
-        Ok(exit_code(attached.wait()?))
+        let failure = attached.exec_failure();
+        let code = exit_code(attached.wait()?);
+        match failure {
+            Some(error) => Err(Failure::from(error).with_code(code)),
+            None => Ok(code),
+        }
     }
 }
 

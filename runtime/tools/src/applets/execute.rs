@@ -1,8 +1,7 @@
 //! lxc-execute: runs one program in a container, under a small init of ours.
 
-use lxc_runtime::{StartOptions, Started};
+use lxc_runtime::StartOptions;
 
-use super::exit_code;
 use super::start::{define, share};
 use crate::applet::Applet;
 use crate::failure::Failure;
@@ -99,16 +98,18 @@ impl Applet for Execute {
         }
         let mut container = common.open()?;
         define(&mut container, &self.items)?;
-        let started = container.start(&StartOptions {
+        let options = StartOptions {
             argv: rest,
             mini_init: true,
             foreground: !self.daemon,
             close_all_fds: self.daemon,
             pidfile: None,
-        })?;
-        Ok(match started {
-            Started::Daemon { .. } => 0,
-            Started::Ended { status } => exit_code(status),
-        })
+        };
+        if options.foreground {
+            // This process becomes the monitor, whose exit code is the program's.
+            return Err(container.become_monitor(&options).into());
+        }
+        container.start(&options)?;
+        Ok(0)
     }
 }

@@ -141,7 +141,12 @@ impl Applet for Start {
             output::print(&container.plan(&options)?)?;
             return Ok(0);
         }
-        match container.start(&options) {
+        // In the foreground this process becomes the monitor: systemd and terminals keep their pid.
+        let started = match options.foreground {
+            true => Err(container.become_monitor(&options)),
+            false => container.start(&options),
+        };
+        match started {
             Ok(_) => Ok(0),
             // Somebody else's start is as good as ours: LXC's tool says so and succeeds.
             Err(error) if error.kind() == ErrorKind::AlreadyRunning => {
