@@ -59,6 +59,20 @@ pub fn hint(step: &Step, errno: Errno) -> Option<String> {
             mount.entry.source,
             mount.shown()
         ),
+        (Step::Mount(mount), Errno::INVAL | Errno::NOTDIR) if mount.entry.options.bind.is_some() => format!(
+            "a directory goes onto a directory, anything else onto a file: compare {} and the target {}",
+            mount.entry.source,
+            mount.shown()
+        ),
+        (Step::Mount(mount), Errno::LOOP) => format!(
+            "the target {} is a link, or lies behind links, that cannot be followed inside the rootfs; \
+             remove it there",
+            mount.shown()
+        ),
+        (Step::Mount(mount), Errno::BUSY) => format!(
+            "the target {} is the rootfs itself; name a directory below it, or set lxc.rootfs.path",
+            mount.shown()
+        ),
         (Step::Mount(mount), Errno::NODEV) => {
             format!("the kernel has no filesystem '{}'; load its module", mount.entry.fstype)
         }
@@ -68,10 +82,12 @@ pub fn hint(step: &Step, errno: Errno) -> Option<String> {
         (Step::MountProc { .. } | Step::MountSys(_) | Step::MountDev { .. }, Errno::LOOP | Errno::NOTDIR) => {
             "the directory is a link or a file inside the rootfs; it must be a real directory".into()
         }
-        (Step::PopulateDev | Step::LinkDev | Step::SetUpTerminals(_), Errno::LOOP | Errno::NOTDIR) => {
-            "/dev of the rootfs must be a real directory; remove the link, or set lxc.autodev = 1"
-                .into()
-        }
+        (
+            Step::MountDevpts { .. } | Step::PopulateDev | Step::LinkDev | Step::SetUpTerminals(_),
+            Errno::LOOP | Errno::NOTDIR | Errno::ISDIR,
+        ) => "the rootfs has a link there, or something else of the wrong kind; remove it, or set \
+              lxc.autodev = 1"
+            .into(),
         (Step::PinRootfs { path }, Errno::ACCESS | Errno::PERM) => {
             format!("make {path} writable for the user who starts the container")
         }

@@ -14,7 +14,7 @@ const FILE_MAX: usize = 1024 * 1024;
 /// What is found in a network namespace.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkView {
-    /// Interfaces in the kernel's order.
+    /// Interfaces, sorted.
     pub interfaces: Vec<String>,
     /// Addresses with their interface, loopback excluded, sorted as text.
     pub addresses: Vec<(String, IpAddr)>,
@@ -37,7 +37,8 @@ pub fn network(pidfd: BorrowedFd<'_>) -> Result<NetworkView> {
 
 fn look() -> Result<NetworkView> {
     let mut netlink = Netlink::open()?;
-    let interfaces = netlink.links()?.into_iter().map(|(_, name)| name).collect();
+    let mut interfaces: Vec<String> = netlink.links()?.into_iter().map(|(_, name)| name).collect();
+    interfaces.sort();
     let mut addresses: Vec<(String, IpAddr)> = netlink
         .addresses(None)?
         .into_iter()

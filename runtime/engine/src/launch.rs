@@ -153,7 +153,8 @@ impl Launch {
             env: environment(),
             fds,
             new_session: false,
-            close_from: None,
+            // What else the caller has open is not the container's business.
+            close_from: Some(last_kept_fd() + 1),
             reset_signals: true,
         };
         let (pid, pidfd) =

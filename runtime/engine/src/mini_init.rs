@@ -1,7 +1,7 @@
 //! The minimal init of lxc-execute: starts one program, reaps, forwards signals.
 
 use crate::message::{self, FromGuest};
-use lxc_kernel::process::{self, CloneSpec, Cloned, Ended};
+use lxc_kernel::process::{self, CloneSpec, Cloned, Ended, Reaped};
 use lxc_kernel::signals::{self, SignalFd};
 use lxc_kernel::{Errno, Result, SysError, events, events::Interest, fd, inherit, pty};
 use std::ffi::CString;
@@ -86,17 +86,16 @@ fn supervise(program: i32, pidfd: &OwnedFd) -> Result<i32> {
     let mut ending: Option<(Instant, i32)> = None;
     loop {
         loop {
-            match process::reap_any() {
-                Ok(Some((pid, ended))) if pid == program => {
+            match process::reap_any()? {
+                Reaped::Child(pid, ended) if pid == program => {
                     code = match ended {
                         Ended::Exited(code) => code,
                         Ended::Killed { signal, .. } => 128 + signal,
                     };
                 }
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(error) if error.errno == Errno::CHILD => return Ok(code),
-                Err(error) => return Err(error),
+                Reaped::Child(..) => {}
+                Reaped::NoneYet => break,
+                Reaped::Childless => return Ok(code),
             }
         }
         let patience = ending.map(|(when, _)| when.saturating_duration_since(Instant::now()));

@@ -10,7 +10,6 @@ use crate::request::MonitorRequest;
 use crate::step::network;
 use crate::undo::UndoStack;
 use lxc_config::Config;
-use lxc_kernel::device_filter;
 use lxc_kernel::netlink::Netlink;
 use lxc_kernel::process::{self, CloneSpec, Cloned};
 use lxc_kernel::seccomp::{self, Filter};
@@ -38,7 +37,6 @@ struct HostWorld {
     console: Option<Pty>,
     console_log: Option<OwnedFd>,
     nics: Vec<GuestNic>,
-    device_program: Option<OwnedFd>,
 }
 
 /// Starts the container: hooks, facts, plan, steps. On failure everything is undone in reverse and
@@ -206,7 +204,7 @@ fn act(
             monitor.live.cgroups.limit(false, file, value.as_bytes())?;
         }
         Step::AttachDeviceProgram(rules) => {
-            world.device_program = Some(attach_device_program(rules, &monitor.live)?);
+            attach_device_program(rules, &mut monitor.live)?;
         }
         Step::RunHook(run) => {
             monitor
@@ -366,17 +364,10 @@ fn create_veth(
     Ok(())
 }
 
-fn attach_device_program(rules: &[(String, String)], live: &Live) -> Result<OwnedFd> {
-    let wrong = |text: String| SysError::new("bpf", text, Errno::INVAL);
-    let mut list = device_filter::List::new();
-    for (file, value) in rules {
-        let verb = file.strip_prefix("devices.").unwrap_or(file);
-        let line = device_filter::parse_rule(verb, value).map_err(wrong)?;
-        list.apply(line);
-    }
-    let directory = live.cgroups.payload_unified();
-    let directory = directory.ok_or_else(|| wrong("no cgroup v2 directory".into()))?;
-    device_filter::attach(directory, &list)
+fn attach_device_program(rules: &[(String, String)], live: &mut Live) -> Result<()> {
+    let missing = || SysError::new("bpf", "no cgroup v2 directory", Errno::NOENT);
+    let directory = live.cgroups.payload_unified().ok_or_else(missing)?;
+    live.devices.begin(rules, directory)
 }
 
 fn serve_console(

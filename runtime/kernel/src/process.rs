@@ -6,7 +6,7 @@ pub use crate::program::{exec, exec_fd, open_program, sealed_program};
 pub use crate::spawn::{SpawnSpec, spawn};
 use crate::sys::calls::{self, Forked};
 use rustix::process::{
-    Pid, PidfdFlags, WaitId, WaitIdOptions, WaitOptions, WaitStatus, waitid, waitpid,
+    Pid, PidfdFlags, WaitId, WaitIdOptions, WaitOptions, WaitStatus, wait, waitid, waitpid,
 };
 use rustix::thread::{Gid, Uid};
 use std::ffi::CString;
@@ -187,11 +187,25 @@ pub fn wait_pid(pid: i32) -> Result<Ended> {
     }
 }
 
-/// Reaps any one child that has ended; `None` if there is none, or no child at all. No waiting.
-pub fn reap_any() -> Result<Option<(i32, Ended)>> {
-    match retry(|| waitpid(None, WaitOptions::NOHANG)) {
-        Ok(ended) => Ok(ended.and_then(end_of)),
-        Err(Errno::CHILD) => Ok(None),
+/// What [`reap_any`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaped {
+    /// This child has ended and is reaped.
+    Child(i32, Ended),
+    /// There are children and none has ended.
+    NoneYet,
+    /// There are no children.
+    Childless,
+}
+
+/// Reaps one child that has ended, whichever; never blocks.
+pub fn reap_any() -> Result<Reaped> {
+    // Not waitpid without a pid: that means the caller's process group, not any child.
+    match retry(|| wait(WaitOptions::NOHANG)) {
+        Ok(ended) => Ok(ended
+            .and_then(end_of)
+            .map_or(Reaped::NoneYet, |(pid, ended)| Reaped::Child(pid, ended))),
+        Err(Errno::CHILD) => Ok(Reaped::Childless),
         Err(errno) => Err(SysError::new("wait4", "-1, WNOHANG", errno)),
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::monitor::life::{self, Event, Phase};
 use crate::step::cgroup::Cgroups;
-use crate::wire::{Answers, ConsoleLog, State};
+use crate::step::devices::DeviceFilter;
+use crate::wire::{Answers, ConsoleLog, DeviceRule, State};
 use lxc_config::Config;
 use lxc_kernel::{Errno, process};
 use lxc_plan::Namespaces;
@@ -55,6 +56,8 @@ pub struct Live {
     pub namespace_fds: Vec<(&'static str, OwnedFd)>,
     /// Keeps the rootfs from being made read-only.
     pub pin: Option<OwnedFd>,
+    /// Its device rules on a pure v2 host.
+    pub devices: DeviceFilter,
 }
 
 impl Live {
@@ -77,6 +80,7 @@ impl Live {
         self.veths.clear();
         self.namespace_fds.clear();
         self.pin = None;
+        self.devices = DeviceFilter::default();
     }
 
     /// Thaws it: a frozen process takes no signal but is to be killed.
@@ -166,6 +170,17 @@ impl Answers for Live {
             Errno::OPNOTSUPP
         } else {
             Errno::NOENT
+        })
+    }
+
+    fn device_rule(&mut self, rule: &DeviceRule) -> Result<(), Errno> {
+        if !self.cgroups.pure_unified() {
+            return Err(Errno::OPNOTSUPP);
+        }
+        let directory = self.cgroups.payload_unified().ok_or(Errno::NOENT)?;
+        self.devices.change(rule, directory).map_err(|error| {
+            log::warn!("the device rule of a client was not taken: {error}");
+            error.errno
         })
     }
 

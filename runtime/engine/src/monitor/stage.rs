@@ -10,6 +10,7 @@ use crate::monitor::life::{Event, Phase};
 use crate::monitor::{Live, Monitor};
 use crate::request::MonitorRequest;
 use crate::step::cgroup::Cgroups;
+use crate::step::devices::DeviceFilter;
 use crate::wire::{Address, BindError, Server};
 use lxc_config::Config;
 use lxc_kernel::events::Poller;
@@ -230,6 +231,7 @@ impl Monitor {
             veths: Vec::new(),
             namespace_fds: Vec::new(),
             pin: None,
+            devices: DeviceFilter::default(),
         };
         let mut monitor = Monitor {
             request,

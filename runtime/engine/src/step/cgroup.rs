@@ -282,6 +282,8 @@ impl Cgroups {
     fn place(&self, controller: Option<&str>) -> Option<&Place> {
         match controller {
             Some("unified") => self.places.iter().find(|p| p.fact.unified),
+            // Device rules of a pure v2 host are a program, but clients ask for them by v1's name.
+            Some("devices") if self.pure_unified() => self.places.first(),
             Some(name) => self
                 .places
                 .iter()

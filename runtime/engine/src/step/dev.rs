@@ -2,9 +2,9 @@
 //! just made, or of a directory that is no link; nothing of the guest's is ever a source.
 
 use crate::guest::GuestWorld;
-use crate::step::mounts::io;
+use crate::step::mounts::{io, real_directory};
 use lxc_config::attr;
-use lxc_kernel::{Errno, Result, SysError, mount};
+use lxc_kernel::{Errno, Result, SysError, fd, mount};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -29,11 +29,7 @@ const LINKS: [(&str, &str); 4] = [
 
 /// A tmpfs of `size` bytes on /dev, with an empty /dev/pts.
 pub fn mount(size: u64, world: &mut GuestWorld<'_>) -> Result<()> {
-    let root = world.root()?;
-    let target = match root.resolve_nofollow("dev") {
-        Err(error) if error.errno == Errno::NOENT => root.mkdirs("dev", 0o755)?,
-        found => found?,
-    };
+    let target = real_directory("dev", world.root()?)?;
     let options = [format!("size={size}"), "mode=755".to_string()];
     let dev = mount::new_mount("tmpfs", Some("none"), &options, 0)?;
     mount::attach(dev.as_fd(), target.as_fd())?;
@@ -82,19 +78,20 @@ fn bind_host_node(dev: BorrowedFd<'_>, name: &str, device: u64) -> Result<()> {
 
 /// An empty regular file to mount onto; something else of that name is the error, never followed.
 pub fn placeholder(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    let failed =
+        |call, errno| SysError::new(call, format!("{}, {name:?}", fd::describe(dir)), errno);
     let mode = Mode::from_raw_mode(0o600);
     match rustix::fs::mknodat(dir, name, FileType::RegularFile, mode, 0) {
         Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(SysError::new("mknodat", name.to_string(), error)),
+        Err(error) => return Err(failed("mknodat", error)),
     }
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(dir, name, flags, Mode::empty())
-        .map_err(|e| SysError::new("openat", name.to_string(), e))?;
-    let found =
-        rustix::fs::fstat(&file).map_err(|e| SysError::new("fstat", name.to_string(), e))?;
+        .map_err(|error| failed("openat", error))?;
+    let found = rustix::fs::fstat(&file).map_err(|error| failed("fstat", error))?;
     match FileType::from_raw_mode(found.st_mode) {
-        FileType::Symlink => Err(SysError::new("openat", name.to_string(), Errno::LOOP)),
-        FileType::Directory => Err(SysError::new("openat", name.to_string(), Errno::ISDIR)),
+        FileType::Symlink => Err(failed("openat", Errno::LOOP)),
+        FileType::Directory => Err(failed("openat", Errno::ISDIR)),
         _ => Ok(file),
     }
 }
@@ -104,7 +101,7 @@ pub fn subdirectory(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     mkdir(dir, name)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(dir, name, flags, Mode::empty())
-        .map_err(|e| SysError::new("openat", name.to_string(), e))
+        .map_err(|e| SysError::new("openat", format!("{}, {name:?}", fd::describe(dir)), e))
 }
 
 /// A devpts instance on /dev/pts, and its ptmx on /dev/ptmx.

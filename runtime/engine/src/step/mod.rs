@@ -3,6 +3,7 @@
 
 pub mod cgroup;
 pub mod dev;
+pub mod devices;
 pub mod identity;
 pub mod mounts;
 pub mod network;

@@ -5,17 +5,24 @@ use crate::guest::GuestWorld;
 use lxc_config::{Bind, Create, ProcMode, SysMode, attr};
 use lxc_kernel::{Errno, Result, SysError, inroot::Root, mount};
 use lxc_plan::{CgroupView, PlannedMount};
-use std::os::fd::{AsFd, OwnedFd};
+use rustix::fs::FileType;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// What proc and sysfs are mounted with.
 const LOCKED_DOWN: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
 
-/// A directory directly below the root that is no link: proc and sysfs go nowhere else.
-fn real_directory(name: &str, world: &GuestWorld<'_>) -> Result<OwnedFd> {
-    match world.root()?.resolve_nofollow(name) {
-        Err(error) if error.errno == Errno::NOENT => world.root()?.mkdirs(name, 0o755),
-        found => found,
+/// A directory directly below the root that is no link: /dev, proc and sysfs go nowhere else. Made
+/// if it is missing.
+pub fn real_directory(name: &str, root: &Root) -> Result<OwnedFd> {
+    let found = match root.resolve_nofollow(name) {
+        Err(error) if error.errno == Errno::NOENT => return root.mkdirs(name, 0o755),
+        found => found?,
+    };
+    let stat = rustix::fs::fstat(&found).map_err(|e| SysError::new("fstat", name, e))?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => Ok(found),
+        _ => Err(SysError::new("openat2", name, Errno::NOTDIR)),
     }
 }
 
@@ -32,7 +39,7 @@ fn restrict(mounted: &OwnedFd, set: u64, clear: u64, recursive: bool) -> Result<
 
 /// proc, with /proc/sys and sysrq-trigger read-only unless `Rw`.
 pub fn proc(mode: ProcMode, writable_net: bool, world: &mut GuestWorld<'_>) -> Result<()> {
-    let target = real_directory("proc", world)?;
+    let target = real_directory("proc", world.root()?)?;
     let proc = mount::new_mount("proc", Some("proc"), &[], LOCKED_DOWN)?;
     mount::attach(proc.as_fd(), target.as_fd())?;
     if mode == ProcMode::Mixed {
@@ -68,7 +75,7 @@ pub fn proc(mode: ProcMode, writable_net: bool, world: &mut GuestWorld<'_>) -> R
 
 /// sysfs; `Mixed` leaves devices/virtual/net writable, the container's own devices.
 pub fn sys(mode: SysMode, world: &mut GuestWorld<'_>) -> Result<()> {
-    let target = real_directory("sys", world)?;
+    let target = real_directory("sys", world.root()?)?;
     let sys = mount::new_mount("sysfs", Some("sysfs"), &[], LOCKED_DOWN)?;
     mount::attach(sys.as_fd(), target.as_fd())?;
     if mode == SysMode::Rw {
@@ -135,6 +142,14 @@ fn attach_entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()
         Some(Create::File) => root.create_file(&planned.target, 0)?,
         None => root.resolve(&planned.target)?,
     };
+    if world.own_root && same_file(root.fd(), target.as_fd())? {
+        // The container would run on what lies beneath, every attach on what lies above.
+        return Err(SysError::new(
+            "move_mount",
+            "the rootfs itself",
+            Errno::BUSY,
+        ));
+    }
     let classic = options.bind.is_some() && (options.set | options.clear) != 0;
     let early = classic && mount::has_mount_setattr();
     if early {
@@ -155,6 +170,12 @@ fn attach_entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()
         mount::set_propagation_fd(mounted.as_fd(), propagation, recursive)?;
     }
     Ok(())
+}
+
+fn same_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<bool> {
+    let id = |fd| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+    let ids = id(one).and_then(|one| Ok(one == id(other)?));
+    ids.map_err(|e| SysError::new("fstat", "mount target", e))
 }
 
 /// LXC makes an overlay's upper and work directories when they are missing.

@@ -1,7 +1,7 @@
 //! How processes are born, where, and how they end.
 
 use super::{Verdict, filtered, in_clone, needs_root, plain};
-use lxc_kernel::process::{self, CloneSpec, Cloned, Ended};
+use lxc_kernel::process::{self, CloneSpec, Cloned, Ended, Reaped};
 use lxc_kernel::{cgroup, fd};
 use std::os::fd::AsFd;
 
@@ -13,7 +13,7 @@ pub fn a_clone_exits_and_is_reaped() -> Verdict {
         }
     };
     assert_eq!(process::wait_pidfd(pidfd.as_fd(), false).unwrap(), None);
-    assert_eq!(process::reap_any().unwrap(), None);
+    assert_eq!(process::reap_any().unwrap(), Reaped::NoneYet);
     process::pidfd_signal(pidfd.as_fd(), libc::SIGRTMIN() + 3).unwrap();
     let signal = libc::SIGRTMIN() + 3;
     let killed = Ended::Killed {
@@ -21,7 +21,7 @@ pub fn a_clone_exits_and_is_reaped() -> Verdict {
         core: false,
     };
     assert_eq!(process::wait_pid(pid).unwrap(), killed);
-    assert_eq!(process::reap_any().unwrap(), None);
+    assert_eq!(process::reap_any().unwrap(), Reaped::Childless);
     let gone = process::wait_pidfd(pidfd.as_fd(), true).unwrap_err();
     assert!(gone.is(lxc_kernel::Errno::CHILD), "{gone}");
 
@@ -30,7 +30,23 @@ pub fn a_clone_exits_and_is_reaped() -> Verdict {
     };
     let read = lxc_kernel::events::Interest::READ;
     assert!(lxc_kernel::events::poll_one(pidfd.as_fd(), read, None).unwrap());
-    assert_eq!(process::reap_any().unwrap(), Some((pid, Ended::Exited(7))));
+    assert_eq!(
+        process::reap_any().unwrap(),
+        Reaped::Child(pid, Ended::Exited(7))
+    );
+    Ok(())
+}
+
+/// A child that left the caller's process group is reaped all the same.
+pub fn a_child_in_its_own_session_is_reaped() -> Verdict {
+    let Cloned::Parent { pid, pidfd } = process::clone_process(&plain()).unwrap() else {
+        let _ = process::setsid();
+        process::exit_now(5)
+    };
+    let read = lxc_kernel::events::Interest::READ;
+    assert!(lxc_kernel::events::poll_one(pidfd.as_fd(), read, None).unwrap());
+    let reaped = process::reap_any().unwrap();
+    assert_eq!(reaped, Reaped::Child(pid, Ended::Exited(5)));
     Ok(())
 }
 
@@ -95,7 +111,7 @@ pub fn a_child_of_the_parent() -> Verdict {
     assert_eq!(ended, Ended::Exited(0));
     // Its exit signal is that of the middle process, so an ordinary wait finds it.
     let sibling = loop {
-        if let Some((_, ended)) = process::reap_any().unwrap() {
+        if let Reaped::Child(_, ended) = process::reap_any().unwrap() {
             break ended;
         }
         std::thread::yield_now();

@@ -23,6 +23,7 @@ macro_rules! checks {
 pub const ALL: &[Check] = checks! {
     births:
         a_clone_exits_and_is_reaped
+        a_child_in_its_own_session_is_reaped
         a_clone_has_memory_of_its_own
         a_clone_is_pid_1_of_its_namespace
         threads_are_noticed

@@ -79,6 +79,8 @@ impl Applet for Stop {
         self.check()?;
         let container = common.open()?;
         if !container.is_running()? {
+            // What a killed monitor of this name left goes all the same.
+            container.stop()?;
             let text = format!("{} is not running", container.name());
             return Err(Failure::new(text).with_code(NOT_RUNNING));
         }
