@@ -212,7 +212,28 @@ fn act(
                 .map_err(guest::Problem::Told)?;
         }
         // The guest's steps never come here: the plan says whose they are.
-        _ => {}
+        Step::EnterCgroup { .. }
+        | Step::IsolateMounts
+        | Step::MountRootfs { .. }
+        | Step::SetHostname(_)
+        | Step::NewKeyring
+        | Step::ConfigureNetwork(_)
+        | Step::MountDev { .. }
+        | Step::MountProc { .. }
+        | Step::MountSys(_)
+        | Step::Mount(_)
+        | Step::MountCgroups(_)
+        | Step::PopulateDev
+        | Step::MountDevpts { .. }
+        | Step::SetUpTerminals(_)
+        | Step::LinkDev
+        | Step::SwitchRoot
+        | Step::NewBootId
+        | Step::SetPersonality { .. }
+        | Step::DropCapabilities(_)
+        | Step::NoNewPrivs
+        | Step::LoadSeccomp
+        | Step::Exec(_) => {}
     }
     Ok(())
 }

@@ -112,7 +112,16 @@ fn prepare(request: MonitorRequest, caller: &mut Caller) -> Result<i32, Failure>
         }
         cloned => (cloned, spec.into_cgroup.is_some()),
     };
-    match cloned.map_err(broken("clone itself"))? {
+    let cloned = match cloned {
+        Ok(cloned) => cloned,
+        Err(error) => {
+            let mut cgroups = cgroups;
+            // Nobody lives there yet; what stays is swept by the next start.
+            let _ = cgroups.remove_monitor();
+            return Err(broken("clone itself")(error));
+        }
+    };
+    match cloned {
         // The caller reaps this process and waits for what the next one says.
         Cloned::Parent { .. } => process::exit_now(RAN),
         Cloned::Child => {
@@ -151,9 +160,15 @@ fn claim_name(request: &MonitorRequest) -> Result<Server, Failure> {
 }
 
 fn claim_cgroup(name: &str, hierarchies: &[HierarchyFact]) -> Result<Cgroups, Failure> {
-    let claimed = Cgroups::claim(name, hierarchies).and_then(|cgroups| {
-        cgroups.prepare_monitor()?;
-        Ok(cgroups)
+    let claimed = Cgroups::claim(name, hierarchies).and_then(|mut cgroups| {
+        match cgroups.prepare_monitor() {
+            Ok(()) => Ok(cgroups),
+            Err(error) => {
+                // Nobody lives there yet; what stays is swept by the next start.
+                let _ = cgroups.remove_monitor();
+                Err(error)
+            }
+        }
     });
     claimed.map_err(|error| {
         let failure = Failure::new(
