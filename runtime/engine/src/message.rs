@@ -32,7 +32,7 @@ pub enum FromGuest {
         /// Masters of the ttys.
         ttys: u32,
     },
-    /// A line for the log: `level` as in [`crate::log::Level`] order (0 = TRACE).
+    /// A line for the log: `level` counts from 0 (TRACE) to 8 (FATAL).
     Note {
         /// Level.
         level: u8,
@@ -110,7 +110,12 @@ pub fn send<T: Serialize>(
 pub fn receive<T: DeserializeOwned>(
     socket: BorrowedFd<'_>,
 ) -> lxc_kernel::Result<Option<(T, Vec<OwnedFd>)>> {
-    let mut buffer = vec![0u8; MAX_FRAME];
+    // Asked first: room for the longest message would cost pages that most monitors never use.
+    let length = socket::next_length(socket)?;
+    if length > MAX_FRAME {
+        return Err(malformed("receive"));
+    }
+    let mut buffer = vec![0u8; length.max(1)];
     let got = socket::receive(socket, &mut buffer, MAX_FDS)?;
     if got.bytes == 0 {
         return Ok(None);

@@ -10,10 +10,15 @@ use rustix::thread::{
 /// The highest capability that this kernel knows.
 pub fn last_cap() -> u32 {
     // Known ones are numbered without a gap, and the kernel says which it knows, /proc or not.
-    (0..64)
-        .take_while(|cap| capability_is_in_bounding_set(bit(*cap)).is_ok())
-        .last()
-        .unwrap_or(0)
+    let (mut known, mut unknown) = (0, 64);
+    while unknown - known > 1 {
+        let middle = (known + unknown) / 2;
+        match capability_is_in_bounding_set(bit(middle)) {
+            Ok(_) => known = middle,
+            Err(_) => unknown = middle,
+        }
+    }
+    known
 }
 
 /// The set with this one capability; empty (which the kernel's door refuses) above 63.

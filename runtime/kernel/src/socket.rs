@@ -113,6 +113,16 @@ pub struct Received {
     pub truncated: bool,
 }
 
+/// Gives the length of the next message without taking it; 0 at the end. Blocks until there is one.
+pub fn next_length(fd: BorrowedFd) -> Result<usize> {
+    use rustix::net::RecvFlags;
+    let flags = RecvFlags::PEEK | RecvFlags::TRUNC;
+    let mut nothing = [0u8; 1];
+    retry(|| rustix::net::recv(fd, &mut nothing, flags))
+        .map(|(_, length)| length)
+        .called("recvfrom", || format!("{}, MSG_PEEK|MSG_TRUNC", describe(fd)))
+}
+
 /// Receives one message with at most `max_fds` descriptors; surplus ones are closed.
 ///
 /// Blocks as the socket does.
