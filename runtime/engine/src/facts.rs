@@ -1,7 +1,7 @@
 //! Facts about the host, gathered when a configuration needs them and not before.
 
 use lxc_config::Values;
-use lxc_kernel::{Result, caps, cgroup, file, users};
+use lxc_kernel::{Result, SysError, caps, cgroup, file, users};
 use lxc_plan::{HierarchyFact, HostFacts, RootfsFact};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -15,6 +15,10 @@ const FSTAB_MAX: usize = 1024 * 1024;
 ///
 /// Root places containers beside pid 1, everyone else below the own cgroup, and only where the
 /// hierarchy has been delegated (its directory is writable).
+///
+/// # Errors
+/// The list cannot be read; or the caller is root and may write to none of its hierarchies. Without
+/// root a container does without cgroups then, as in LXC.
 pub fn cgroups() -> Result<Vec<HierarchyFact>> {
     let source = if users::euid() == 0 {
         "/proc/1/cgroup"
@@ -23,11 +27,16 @@ pub fn cgroups() -> Result<Vec<HierarchyFact>> {
     };
     let text = file::read_path(Path::new(source), PROC_MAX)?;
     let found = cgroup::hierarchies(&String::from_utf8_lossy(&text))?;
+    let mut refused = None;
     let usable = found.into_iter().filter_map(|h| {
         let base = h.base.strip_suffix("init.scope").unwrap_or(&h.base);
         let base = base.trim_matches('/').to_string();
         let directory = h.mount.join(&base);
-        rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK).ok()?;
+        if let Err(errno) = rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK) {
+            let object = format!("{}, W_OK", directory.display());
+            refused.get_or_insert(SysError::new("access", object, errno));
+            return None;
+        }
         Some(HierarchyFact {
             unified: h.version == cgroup::Version::V2,
             controllers: h.controllers,
@@ -35,7 +44,11 @@ pub fn cgroups() -> Result<Vec<HierarchyFact>> {
             base,
         })
     });
-    Ok(usable.collect())
+    let usable: Vec<_> = usable.collect();
+    match refused {
+        Some(refused) if usable.is_empty() && users::euid() == 0 => Err(refused),
+        _ => Ok(usable),
+    }
 }
 
 /// Everything a start with this configuration needs to know.
@@ -78,7 +91,7 @@ fn rootfs(path: &str) -> RootfsFact {
     } else if kind.is_block_device() {
         RootfsFact::Other("block device".into())
     } else if kind.is_file() {
-        RootfsFact::Other("image file".into())
+        RootfsFact::Other("disk image".into())
     } else {
         RootfsFact::Other("special file".into())
     }

@@ -80,7 +80,10 @@ fn prepare(request: MonitorRequest, caller: &mut Caller) -> Result<i32, Failure>
     let _ = log::init(request.log.clone(), &request.name);
     let config = request.configuration()?;
     let server = claim_name(&request)?;
-    let hierarchies = facts::cgroups().map_err(broken("find the cgroup hierarchies"))?;
+    let hierarchies = facts::cgroups().map_err(|error| {
+        let failure = Failure::new(FailureKind::Step, "no cgroup hierarchy can be used");
+        with_cgroup_hint(failure.caused_by(&error), error.errno)
+    })?;
     let cgroups = claim_cgroup(&request.name, &hierarchies)?;
 
     if request.foreground {
@@ -176,14 +179,18 @@ fn claim_cgroup(name: &str, hierarchies: &[HierarchyFact]) -> Result<Cgroups, Fa
             format!("cannot create the cgroup lxc.monitor.{name}"),
         )
         .caused_by(&error);
-        match error.errno {
-            Errno::ROFS | Errno::ACCESS | Errno::PERM => failure.hint(
-                "the cgroup hierarchy is not writable; remount it read-write or delegate it to \
-                 this user",
-            ),
-            _ => failure,
-        }
+        with_cgroup_hint(failure, error.errno)
     })
+}
+
+fn with_cgroup_hint(failure: Failure, errno: Errno) -> Failure {
+    match errno {
+        Errno::ROFS | Errno::ACCESS | Errno::PERM => failure.hint(
+            "the cgroup hierarchy is not writable; remount it read-write or delegate it to this \
+             user",
+        ),
+        _ => failure,
+    }
 }
 
 /// Stage 2: the monitor proper, from here to the container's end.
@@ -209,7 +216,9 @@ fn stage_two(
         let failure = Failure::new(FailureKind::Step, "cannot enter the monitor's cgroup");
         return monitor.give_up(failure.caused_by(&error));
     }
-    monitor.write_pidfile();
+    if let Err(failure) = monitor.write_pidfile() {
+        return monitor.give_up(failure);
+    }
     monitor.live_on(&hierarchies)
 }
 
@@ -323,15 +332,19 @@ impl Monitor {
         }
     }
 
-    fn write_pidfile(&self) {
+    fn write_pidfile(&self) -> Result<(), Failure> {
         let Some(path) = &self.request.pidfile else {
-            return;
+            return Ok(());
         };
         let pid = std::process::id().to_string();
-        let path = Path::new(path);
-        if let Err(error) = lxc_kernel::file::replace_file(path, pid.as_bytes(), 0o600) {
-            ::log::warn!("no pid file: {error}");
-        }
+        lxc_kernel::file::replace_file(Path::new(path), pid.as_bytes(), 0o600).map_err(|error| {
+            Failure::new(
+                FailureKind::Step,
+                format!("cannot write the pid file {path}"),
+            )
+            .caused_by(&error)
+            .hint("name a file in a directory that exists and is writable")
+        })
     }
 
     /// The terminal of a foreground caller, when there is one.

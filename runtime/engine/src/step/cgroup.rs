@@ -385,16 +385,22 @@ fn enter(directory: BorrowedFd<'_>, unified: bool, born: bool) -> Result<()> {
 
 /// A v1 cpuset refuses processes until it has CPUs and memory nodes: the parent's.
 fn inherit_cpuset(parent: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> Result<()> {
-    // With clone_children the kernel has already copied them.
-    let cpus = file::read_at(directory, "cpuset.cpus", 4096)?;
-    if !cpus.trim_ascii().is_empty() {
-        return Ok(());
-    }
+    // With clone_children the kernel has already copied them. Each is looked at by itself: a monitor
+    // killed between the two leaves a directory with one of them.
     for name in ["cpuset.cpus", "cpuset.mems"] {
-        let value = file::read_at(parent, name, 4096)?;
-        file::write_at(directory, name, value.trim_ascii())?;
+        if file::read_at(directory, name, 4096)?
+            .trim_ascii()
+            .is_empty()
+        {
+            let value = file::read_at(parent, name, 4096)?;
+            file::write_at(directory, name, value.trim_ascii())?;
+        }
     }
-    file::write_at(directory, "cgroup.clone_children", b"1")
+    let flag = "cgroup.clone_children";
+    match file::read_at(directory, flag, 16)?.trim_ascii() {
+        b"1" => Ok(()),
+        _ => file::write_at(directory, flag, b"1"),
+    }
 }
 
 /// Hands the controllers down to the container's cgroup (v2).

@@ -99,7 +99,8 @@ fn auto_gateways(nic: &NicPlan, bridge: u32, netlink: &mut Netlink) -> Result<Ga
 /// Inside: names, addresses, up, routes — in the order of the plan, named devices first, so that
 /// `ethN` fills the gaps they leave.
 pub fn configure(nics: &[NicPlan], made: &[GuestNic], world: &mut GuestWorld<'_>) -> Result<()> {
-    let quiet = |nic: &NicPlan| !nic.from_host && !nic.up && nic.ipv4.is_empty() && nic.ipv6.is_empty();
+    let quiet =
+        |nic: &NicPlan| !nic.from_host && !nic.up && nic.ipv4.is_empty() && nic.ipv6.is_empty();
     if nics.iter().all(quiet) {
         // A loopback that stays down needs no netlink: LXC's default network.
         return Ok(());
