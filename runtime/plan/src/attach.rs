@@ -20,9 +20,9 @@ pub struct AttachRequest {
     pub namespaces: Option<Namespaces>,
     /// Restrictions to leave out.
     pub elevated: Elevated,
-    /// User id inside; `None` = init's.
+    /// User id inside; `None` = root, in a user namespace init's.
     pub uid: Option<u32>,
-    /// Group id inside; `None` = init's.
+    /// Group id inside; `None` = root's, in a user namespace init's.
     pub gid: Option<u32>,
     /// Start from an empty environment.
     pub clear_env: bool,
@@ -120,6 +120,11 @@ impl AttachPlan {
         for (name, value) in configured.iter().chain(&request.set_vars) {
             set(name, value);
         }
+        // Without a user namespace root, whoever init runs as: lxc-attach is for administrating.
+        let (own_uid, own_gid) = match running.namespaces.has(Namespaces::USER) {
+            true => (running.uid, running.gid),
+            false => (0, 0),
+        };
         Ok(AttachPlan {
             enter_cgroup: !request.elevated.cgroup,
             join,
@@ -127,8 +132,8 @@ impl AttachPlan {
             bounding: (!request.elevated.capabilities).then_some(running.bounding),
             no_new_privs: running.no_new_privs && !request.elevated.lsm,
             env,
-            uid: request.uid.unwrap_or(running.uid),
-            gid: request.gid.unwrap_or(running.gid),
+            uid: request.uid.unwrap_or(own_uid),
+            gid: request.gid.unwrap_or(own_gid),
             seccomp: running.seccomp && !request.elevated.lsm,
         })
     }
