@@ -180,6 +180,27 @@ impl Container {
         Ok(inquiry::cgroup_item(&self.client(), file)?)
     }
 
+    /// Why there is nothing to act on: there is no configuration, or the caller may not see it.
+    pub(crate) fn undefined(&self) -> Error {
+        let (name, file) = (&self.name, self.config_file.display());
+        match std::fs::metadata(&self.config_file) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                let text = format!(
+                    "no permission to look at {file}; \
+                     run this as root or as the owner of the container {name}"
+                );
+                Error::new(ErrorKind::Denied, text)
+            }
+            _ => {
+                let text = format!(
+                    "the container {name} is not defined: {file} does not exist; \
+                     create it with lxc-create, or name a configuration with -f"
+                );
+                Error::new(ErrorKind::NotDefined, text)
+            }
+        }
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.lxcpath, &self.name)
     }

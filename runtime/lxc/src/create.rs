@@ -69,7 +69,10 @@ impl Container {
             None => None,
         };
         if self.is_defined() {
-            let text = format!("the container {} exists already", self.name);
+            let text = format!(
+                "the container {} exists already; choose another name, or destroy it first",
+                self.name
+            );
             return Err(Error::new(ErrorKind::Exists, text));
         }
         if options.config.is_some() || self.config.is_none() {
@@ -81,7 +84,10 @@ impl Container {
 
     fn make(&mut self, options: &CreateOptions<'_>, template: Option<&Path>) -> Result<()> {
         let own = self.directory();
-        let fresh = directory::make(&own).map_err(|e| self.cannot("make its directory", &e))?;
+        let fresh = directory::make(&own).map_err(|error| {
+            let remedy = "run this as a user who may write there, or choose another lxcpath";
+            self.cannot("make its directory", &format!("{error}\n  {remedy}"))
+        })?;
         let mut made = Made {
             directory: fresh.then(|| own.clone()),
             rootfs: None,

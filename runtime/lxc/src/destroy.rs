@@ -17,7 +17,14 @@ impl Container {
         let refuse = |text: String| Err(Error::new(ErrorKind::Other, text));
         let own = self.directory();
         if !self.is_defined() {
-            let text = format!("the container {name} is not defined in {}", self.lxcpath);
+            let unseen = self.undefined();
+            if unseen.kind() == ErrorKind::Denied {
+                return Err(unseen);
+            }
+            let text = format!(
+                "the container {name} is not defined in {}; lxc-ls lists those that are",
+                self.lxcpath
+            );
             return Err(Error::new(ErrorKind::NotDefined, text));
         }
         if self.is_running()? {
@@ -73,6 +80,15 @@ impl Container {
                 path.value
             );
             return Err(Error::new(ErrorKind::BadConfig, text));
+        }
+        // What a start refuses to use as a rootfs is not taken for one here either.
+        if !real.is_dir() {
+            let text = format!(
+                "the rootfs {} is no directory, and removing others is not implemented yet; \
+                 nothing was removed; clear lxc.rootfs.path to destroy the rest",
+                path.value
+            );
+            return Err(Error::new(ErrorKind::NotImplemented, text));
         }
         directory::remove(&real, &[]).map_err(|e| {
             let text = format!("cannot remove the rootfs {}\n  {e}", path.value);

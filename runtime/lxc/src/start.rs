@@ -83,12 +83,7 @@ impl Container {
     fn monitor_request(&self, options: &StartOptions) -> Result<MonitorRequest> {
         let name = &self.name;
         let Some(config) = &self.config else {
-            let text = format!(
-                "the container {name} is not defined: {} does not exist; \
-                 create it with lxc-create, or name a configuration with -f",
-                self.config_file.display()
-            );
-            return Err(Error::new(ErrorKind::NotDefined, text));
+            return Err(self.undefined());
         };
         match creation(&self.directory()) {
             Creation::Finished => {}

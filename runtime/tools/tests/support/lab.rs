@@ -153,6 +153,18 @@ impl Lab {
         name
     }
 
+    /// A new container that shares the rootfs of `other`, which survives it. Says its full name.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    #[track_caller]
+    pub fn sibling(&self, other: &str, short: &str) -> String {
+        let file = self.directory(other).join("config");
+        let text = fs::read_to_string(file).expect("the other container has a configuration");
+        let uts = format!("lxc.uts.name = {}", self.name(short));
+        self.defined(short, &format!("{text}\n{uts}\nlxc.rootfs.managed = 0"))
+    }
+
     /// A new container with only the configuration `text`. Says its full name.
     ///
     /// # Panics
@@ -250,16 +262,32 @@ impl Lab {
         );
     }
 
-    /// Stops and removes its containers the way a user would.
-    fn remove_containers(&self) {
+    /// Stops its containers the way a user would. They are not destroyed: lxc-destroy removes whatever
+    /// a configuration names as the rootfs, and a test may name anything.
+    fn stop_containers(&self) {
         let Ok(entries) = fs::read_dir(&self.lxcpath) else {
             return;
         };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            for (tool, flag) in [("lxc-stop", "-k"), ("lxc-destroy", "-f")] {
-                self.tool(tool, &["-n", &name, flag]).within(CLEANING).run();
-            }
+            let stop = self.tool("lxc-stop", &["-n", &name, "-k"]);
+            stop.within(CLEANING).run();
+        }
+    }
+
+    /// Removes `directory`, which is below the root of this laboratory; nothing when a mount of ours
+    /// is left, for what would be removed behind it is the host's.
+    fn remove(&self, directory: &Path) {
+        assert!(
+            directory.starts_with(&self.root),
+            "{directory:?} is not ours"
+        );
+        if !census::mounts(&self.tag).is_empty() {
+            eprintln!("{} stays: something is mounted in it", directory.display());
+            return;
+        }
+        if let Err(error) = fs::remove_dir_all(directory) {
+            eprintln!("cannot remove {}: {error}", directory.display());
         }
     }
 
@@ -293,9 +321,7 @@ impl Lab {
             }
             found.len()
         });
-        if let Err(error) = fs::remove_dir_all(&self.root) {
-            eprintln!("cannot remove {}: {error}", self.root.display());
-        }
+        self.remove(&self.root);
     }
 }
 
@@ -306,8 +332,8 @@ impl Drop for Lab {
             self.sweep();
             return;
         }
-        self.remove_containers();
-        let _ = fs::remove_dir_all(&self.lxcpath);
+        self.stop_containers();
+        self.remove(&self.lxcpath);
         let mut left = Census::default();
         let clean = within(SETTLING, || {
             left = self.census();

@@ -11,11 +11,13 @@
 mod call;
 mod census;
 mod lab;
+mod peer;
 mod terminal;
 
 pub use call::{Call, Process, Ran};
-pub use census::Census;
+pub use census::{Census, processes as processes_of};
 pub use lab::{Lab, could_not_run};
+pub use peer::{Peer, Side};
 pub use terminal::Terminal;
 
 use std::time::{Duration, Instant};
