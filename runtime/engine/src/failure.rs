@@ -131,7 +131,7 @@ impl fmt::Display for Failure {
             (_, [_, ..]) => write!(f, "\n  Left behind: {}.", self.left_behind.join("; ")),
             (Some(step), []) => write!(
                 f,
-                "\n  Nothing was left behind. Step {} of {} ({}); 'lxc-start NAME --plan' shows all.",
+                "\n  Nothing was left behind. Step {} of {} ({}); --plan shows them all.",
                 step.number, step.total, step.name
             ),
             (None, []) => Ok(()),

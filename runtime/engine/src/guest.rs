@@ -233,7 +233,7 @@ pub fn step_failed(planned: &Planned, index: usize, total: u32, error: &SysError
         sentence = format!("{sentence} ({origin})");
     }
     let mut failure = Failure::new(FailureKind::Step, sentence).caused_by(error);
-    failure.hint = hint::hint(&planned.step, error.errno);
+    failure.hint = hint::hint(&planned.step, error);
     failure.step = Some(at(planned, index, total));
     failure
 }

@@ -1,11 +1,11 @@
 //! What a user can do about a failed step: one place for every remedy.
 
-use lxc_kernel::Errno;
+use lxc_kernel::{Errno, SysError};
 use lxc_plan::Step;
 
-/// The remedy for `step` failing with `errno`, when there is one worth saying.
-pub fn hint(step: &Step, errno: Errno) -> Option<String> {
-    let text = match (step, errno) {
+/// The remedy for `step` failing with `error`, when there is one worth saying.
+pub fn hint(step: &Step, error: &SysError) -> Option<String> {
+    let text = match (step, error.errno) {
         (Step::Exec(program), Errno::NOENT) => format!(
             "{} is not in the container's rootfs, or its interpreter or libraries are missing there; \
              set lxc.init.cmd or name another program after '--'",
@@ -53,10 +53,13 @@ pub fn hint(step: &Step, errno: Errno) -> Option<String> {
         (Step::LimitCgroup { .. } | Step::LimitDevice { .. }, Errno::INVAL | Errno::RANGE) => {
             "the kernel does not take this value; see its cgroup documentation for the file".into()
         }
+        (Step::Mount(mount), Errno::NOENT) if error.call == "open_tree" => format!(
+            "{} does not exist on the host; create it, or add 'optional' to go on without",
+            mount.entry.source
+        ),
         (Step::Mount(mount), Errno::NOENT) => format!(
-            "{} does not exist, or the target {} does not; add 'create=dir' (or create=file) to make \
-             the target, or 'optional' to go on without",
-            mount.entry.source,
+            "{} does not exist inside the rootfs; add 'create=dir' (or create=file) to make it, or \
+             'optional' to go on without",
             mount.shown()
         ),
         (Step::Mount(mount), Errno::INVAL | Errno::NOTDIR) if mount.entry.options.bind.is_some() => format!(

@@ -120,7 +120,9 @@ pub fn next_length(fd: BorrowedFd) -> Result<usize> {
     let mut nothing = [0u8; 1];
     retry(|| rustix::net::recv(fd, &mut nothing, flags))
         .map(|(_, length)| length)
-        .called("recvfrom", || format!("{}, MSG_PEEK|MSG_TRUNC", describe(fd)))
+        .called("recvfrom", || {
+            format!("{}, MSG_PEEK|MSG_TRUNC", describe(fd))
+        })
 }
 
 /// Receives one message with at most `max_fds` descriptors; surplus ones are closed.

@@ -81,6 +81,17 @@ impl Container {
             );
             return Err(Error::new(ErrorKind::BadConfig, text));
         }
+        let top_level = real
+            .parent()
+            .is_some_and(|parent| parent.parent().is_none());
+        if top_level {
+            let text = format!(
+                "the rootfs {} is a top-level directory of the host; nothing was removed; correct \
+                 lxc.rootfs.path, or clear it to destroy the rest",
+                path.value
+            );
+            return Err(Error::new(ErrorKind::BadConfig, text));
+        }
         // What a start refuses to use as a rootfs is not taken for one here either.
         if !real.is_dir() {
             let text = format!(

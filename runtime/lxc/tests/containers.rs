@@ -275,3 +275,28 @@ fn the_example_runs() {
     let gone = !open(&lab, "example").is_defined();
     assert!(gone, "{}", lab.census());
 }
+
+/// A rootfs path that is a slip of the pen must not cost the host a directory.
+#[test]
+fn destroy_spares_what_cannot_be_a_rootfs() {
+    let Some(lab) = lab("destroy_spares_what_cannot_be_a_rootfs") else {
+        return;
+    };
+    let top = std::path::PathBuf::from(format!("/lxc-test-top-{}", std::process::id()));
+    std::fs::create_dir(&top).expect("root may make a directory");
+    let file = lab.lxcpath().join("a-file");
+    std::fs::write(&file, "precious").expect("a file");
+    for path in [top.as_path(), lab.lxcpath(), file.as_path(), Path::new("/")] {
+        let line = format!("lxc.rootfs.path = {}", path.display());
+        let name = lab.defined("precious", &line);
+        let refused = open(&lab, &name).destroy();
+        let spared = path.exists() && open(&lab, &name).is_defined();
+        std::fs::remove_dir_all(lab.lxcpath().join(&name)).expect("the test's own directory");
+        assert!(
+            refused.is_err() && spared,
+            "{}: {refused:?}",
+            path.display()
+        );
+    }
+    std::fs::remove_dir(&top).expect("it is still there, and empty");
+}

@@ -40,9 +40,9 @@ pub fn start(
     request: &StartRequest,
 ) -> Result<StartPlan, Refusal> {
     lsm(values, facts)?;
-    let program = program(values, request)?;
     let network = network::network(values)?;
     let rootfs = root::rootfs(values, facts, request)?;
+    let program = program(values, request, rootfs.is_some())?;
     let mut warnings: Vec<String> = cgroup::ignored(values, facts).into_iter().collect();
 
     let mut namespaces = Namespaces::MNT
@@ -390,7 +390,7 @@ fn lsm(values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
 }
 
 /// Program, arguments and environment of init.
-fn program(values: &Values, request: &StartRequest) -> Result<Program, Refusal> {
+fn program(values: &Values, request: &StartRequest, own_root: bool) -> Result<Program, Refusal> {
     let (key, configured) = match request.mini_init {
         true => ("lxc.execute.cmd", &values.init.execute_cmd),
         false => ("lxc.init.cmd", &values.init.cmd),
@@ -412,6 +412,12 @@ fn program(values: &Values, request: &StartRequest) -> Result<Program, Refusal> 
             return Err(Refusal::new(
                 "there is no command to execute",
                 "name one after '--', or set lxc.execute.cmd",
+            ));
+        }
+        if !own_root {
+            return Err(Refusal::new(
+                "the container has no rootfs: the host's own /sbin/init would run on the host's root",
+                "set lxc.rootfs.path, or name a program after '--' to run it on the host's root",
             ));
         }
         argv.push("/sbin/init".into());

@@ -181,7 +181,8 @@ fn hooks_before_facts_are_no_steps() {
 )]
 #[case("lxc.rootfs.path = /c/demo/rootfs\nlxc.mount.auto = cgroup2:ro", "")]
 fn refusals_name_the_line(#[case] text: &str, #[case] want: &str) {
-    match plan(text, &host("hybrid"), &request()) {
+    let text = format!("{text}\nlxc.init.cmd = /bin/x\n");
+    match plan(&text, &host("hybrid"), &request()) {
         Err(refusal) if !want.is_empty() => {
             assert!(refusal.contains(want), "{refusal}");
             assert!(refusal.contains("demo/config:"), "no place: {refusal}");
@@ -304,7 +305,13 @@ fn a_container_without_a_rootfs_switches_nothing() {
         rootfs: RootfsFact::NotSet,
         ..host("hybrid")
     };
-    let plan = plan("lxc.net.0.type = none\n", &facts, &request()).expect("a plan");
+    let alone = plan("lxc.net.0.type = none\n", &facts, &request()).expect_err("the host's init");
+    assert!(alone.contains("the host's own /sbin/init"), "{alone}");
+    let request = StartRequest {
+        argv: vec!["/bin/true".into()],
+        ..request()
+    };
+    let plan = plan("lxc.net.0.type = none\n", &facts, &request).expect("a plan");
     let guest: Vec<&str> = plan
         .steps
         .iter()

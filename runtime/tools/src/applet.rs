@@ -253,7 +253,9 @@ pub fn tell(common: &Common, text: &str) {
         common.program
     };
     match &common.name {
-        Some(name) => output::complain(&format!("{program}: {name}: {text}")),
-        None => output::complain(&format!("{program}: {text}")),
+        Some(name) if !name.is_empty() => {
+            output::complain(&format!("{program}: {name}: {text}"));
+        }
+        _ => output::complain(&format!("{program}: {text}")),
     }
 }
