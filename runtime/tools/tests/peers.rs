@@ -390,3 +390,53 @@ fn a_name_of_theirs_elsewhere_does_not_get_in_the_way() {
         lab.kill(&name);
     }
 }
+
+/// Takes Debian's lxc-monitord of a laboratory away, and the directory it leaves.
+struct Broadcast<'a>(&'a Lab);
+
+impl Drop for Broadcast<'_> {
+    fn drop(&mut self) {
+        self.0.peer("lxc-monitor", &["-Q"]).run();
+        let path = self.0.lxcpath().strip_prefix("/").expect("absolute");
+        let left = std::path::Path::new("/run/lxc").join(path);
+        let _ = std::fs::remove_dir_all(&left);
+        // Up to /run/lxc itself; what others use is not empty and stays.
+        for above in left
+            .ancestors()
+            .skip(1)
+            .take_while(|a| !a.ends_with("run/lxc"))
+        {
+            let _ = std::fs::remove_dir(above);
+        }
+    }
+}
+
+#[test]
+fn debians_monitor_hears_of_our_containers() {
+    const TEST: &str = "debians_monitor_hears_of_our_containers";
+    let Some(lab) = Lab::new(OWNER, TEST) else {
+        return;
+    };
+    let Some(_peer) = Peer::of(&lab, TEST) else {
+        return;
+    };
+    let name = lab.busybox("c1", "");
+    let _broadcast = Broadcast(&lab);
+    let listener = lab.peer("lxc-monitor", &[]).start();
+    // Its daemon listens once the pipe is there.
+    let path = lab.lxcpath().strip_prefix("/").expect("absolute");
+    let pipe = std::path::Path::new("/run/lxc")
+        .join(path)
+        .join("monitor-fifo");
+    eventually("lxc-monitord serves the lxcpath", || pipe.exists());
+    // The listener connects a little later and tells nobody: it is tried until it has heard.
+    eventually("it hears of a start", || {
+        lab.start(&name);
+        lab.kill(&name);
+        listener.output().contains("changed state to [RUNNING]")
+    });
+    for said in ["exited with status [", "changed state to [STOPPED]"] {
+        listener.shows(&format!("'{name}' {said}"));
+    }
+    listener.signal(rustix::process::Signal::KILL);
+}

@@ -4,10 +4,11 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::hooks::{self, HookEnvironment};
 use crate::message::{self, Report};
+use crate::monitor::broadcast;
 use crate::monitor::life::{self, Event, Phase};
 use crate::monitor::live::Live;
 use crate::request::MonitorRequest;
-use crate::wire::Server;
+use crate::wire::{Notice, Server};
 use lxc_kernel::Result;
 use lxc_kernel::events::{Interest, Poller};
 use lxc_kernel::process::{self, Ended};
@@ -219,6 +220,10 @@ impl Monitor {
     pub fn publish(&mut self) {
         let state = life::state(self.live.phase);
         log::info!("state {state}");
+        broadcast::tell(
+            &self.live.lxcpath,
+            &Notice::of_state(&self.live.name, state),
+        );
         if self.live.phase == Phase::Stopped {
             return;
         }
@@ -296,6 +301,12 @@ impl Monitor {
             self.poller.remove(hook.output())?;
         }
         Ok(verdict)
+    }
+
+    /// Tells how init ended.
+    pub fn publish_end(&self, ended: Ended) {
+        let notice = Notice::of_exit(&self.live.name, ended.wait_status());
+        broadcast::tell(&self.live.lxcpath, &notice);
     }
 
     /// Serves the container until init has ended.

@@ -230,12 +230,11 @@ impl Monitor {
         cgroups: Cgroups,
         report: Option<OwnedFd>,
     ) -> lxc_kernel::Result<Monitor> {
-        let mount = config
-            .values()
-            .rootfs
-            .mount
-            .clone()
-            .or(request.default_mount_point.clone());
+        // Without a mount point the rootfs is mounted over itself.
+        let rootfs = &config.values().rootfs;
+        let own = rootfs.path.as_ref().map(|p| p.value.clone());
+        let point = request.default_mount_point.clone();
+        let mount = rootfs.mount.clone().or(point).or(own);
         let hooks = HookEnvironment::new(
             &request.name,
             &request.config_file,
@@ -292,6 +291,7 @@ impl Monitor {
                 }
             };
             self.ended = Some(ended);
+            self.publish_end(ended);
             self.happened(Event::InitEnded(ended));
             if !self.take_down_run() {
                 break;
