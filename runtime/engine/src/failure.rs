@@ -22,6 +22,8 @@ pub enum FailureKind {
     Refused,
     /// The attached program could not be executed.
     Exec,
+    /// It did not happen in time.
+    TimedOut,
     /// A step failed.
     Step,
     /// The guest died without a word.

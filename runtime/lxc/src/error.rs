@@ -83,6 +83,7 @@ impl From<Failure> for Error {
             FailureKind::Denied | FailureKind::Impostor => ErrorKind::Denied,
             FailureKind::Refused => ErrorKind::BadConfig,
             FailureKind::Exec => ErrorKind::Exec,
+            FailureKind::TimedOut => ErrorKind::TimedOut,
             FailureKind::Step | FailureKind::GuestDied => ErrorKind::Step,
             FailureKind::Mismatch | FailureKind::Monitor => ErrorKind::Other,
         };

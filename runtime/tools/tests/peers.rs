@@ -440,3 +440,27 @@ fn debians_monitor_hears_of_our_containers() {
     }
     listener.signal(rustix::process::Signal::KILL);
 }
+
+/// Nothing begins in a frozen container, and nothing that waited begins after it is thawed.
+#[test]
+fn attaching_to_a_frozen_container_gives_up() {
+    const TEST: &str = "attaching_to_a_frozen_container_gives_up";
+    let Some(lab) = Lab::new(OWNER, TEST) else {
+        return;
+    };
+    let Some(_peer) = Peer::of(&lab, TEST) else {
+        return;
+    };
+    let name = lab.busybox("c1", "");
+    lab.start(&name);
+    lab.peer("lxc-freeze", &["-n", &name]).run().exits(0);
+    lab.tool("lxc-attach", &["-n", &name, "--", "touch", "/begun"])
+        .within(Duration::from_secs(30))
+        .run()
+        .exits(1)
+        .complains("the container may be frozen");
+    lab.peer("lxc-unfreeze", &["-n", &name]).run().exits(0);
+    lab.inside(&name, &["/bin/true"]).exits(0);
+    lab.inside(&name, &["test", "-e", "/begun"]).exits(1);
+    lab.kill(&name);
+}

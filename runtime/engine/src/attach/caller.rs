@@ -10,10 +10,14 @@ use crate::wire::{Asked, Client, ClientError};
 use lxc_kernel::events::{Interest, Poller};
 use lxc_kernel::process::{self, Ended};
 use lxc_kernel::signals::{self, SignalFd};
-use lxc_kernel::{Errno, SysError, file, procfs, pty, pty::Pty};
+use lxc_kernel::{Errno, SysError, file, procfs, pty, pty::Pty, socket};
 use lxc_plan::{AttachPlan, AttachRequest, Namespaces, RunningFacts};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
+
+/// From asking the helper to the program's exec; frozen containers let nothing begin.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What runs inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,12 +98,22 @@ pub fn attach(
     extra.extend(cgroups.iter().map(AsFd::as_fd));
     extra.extend(pty.iter().map(|p| p.peer.as_fd()));
     let launch = Launch::prepare(&Request::Attach(helper))?;
-    let (pid, _helper, socket) = launch.spawn(&format!("[lxc attach] {lxcpath} {name}"), &extra)?;
-    let attached = hear(&socket);
-    match process::wait_pid(pid) {
-        Ok(_) => {}
-        Err(error) if error.errno == Errno::CHILD => {}
-        Err(error) => return Err(broken("wait for the attach helper", &error)),
+    let (pid, helper, socket) = launch.spawn(&format!("[lxc attach] {lxcpath} {name}"), &extra)?;
+    socket::set_receive_timeout(socket.as_fd(), Some(PATIENCE))
+        .map_err(|e| broken("set a deadline for the attach helper", &e))?;
+    let attached = hear(&socket, name);
+    if attached
+        .as_ref()
+        .is_err_and(|f| f.kind == FailureKind::TimedOut)
+    {
+        // A helper in a frozen cgroup cannot be reaped before it is thawed; it dies then.
+        let _ = process::pidfd_signal(helper.as_fd(), libc::SIGKILL);
+    } else {
+        match process::wait_pid(pid) {
+            Ok(_) => {}
+            Err(error) if error.errno == Errno::CHILD => {}
+            Err(error) => return Err(broken("wait for the attach helper", &error)),
+        }
     }
     let (pid, pidfd, failure) = attached?;
     Ok(Attached {
@@ -209,7 +223,7 @@ fn own_terminal(client: &Client, name: &str, plan: &AttachPlan) -> Result<Pty, F
     Ok(pty)
 }
 
-fn hear(socket: &OwnedFd) -> Result<(i32, OwnedFd, Option<Failure>), Failure> {
+fn hear(socket: &OwnedFd, name: &str) -> Result<(i32, OwnedFd, Option<Failure>), Failure> {
     let lost = || {
         Failure::new(
             FailureKind::Monitor,
@@ -217,15 +231,28 @@ fn hear(socket: &OwnedFd) -> Result<(i32, OwnedFd, Option<Failure>), Failure> {
         )
     };
     let next = || {
-        message::receive::<AttachReport>(socket.as_fd())
-            .map_err(|e| broken("hear from the attach helper", &e))
+        message::receive::<AttachReport>(socket.as_fd()).map_err(|error| match error.errno {
+            Errno::AGAIN => {
+                let seconds = PATIENCE.as_secs();
+                let sentence = format!("the program did not begin within {seconds} s");
+                Failure::new(FailureKind::TimedOut, sentence).hint(format!(
+                    "the container may be frozen ('lxc-info -s {name}' tells); thaw it and try again"
+                ))
+            }
+            _ => broken("hear from the attach helper", &error),
+        })
     };
     match next()? {
         Some((AttachReport::Attached { pid }, fds)) => {
             let pidfd = fds.into_iter().next().ok_or_else(lost)?;
-            match next()? {
-                Some((AttachReport::Failed(failure), _)) => Ok((pid, pidfd, Some(failure))),
-                _ => Ok((pid, pidfd, None)),
+            match next() {
+                Ok(Some((AttachReport::Failed(failure), _))) => Ok((pid, pidfd, Some(failure))),
+                Ok(_) => Ok((pid, pidfd, None)),
+                Err(failure) => {
+                    // What has not begun by now must not begin later.
+                    let _ = process::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
+                    Err(failure)
+                }
             }
         }
         Some((AttachReport::Failed(failure), _)) => Err(failure),
