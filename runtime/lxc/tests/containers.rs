@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use lxc_runtime::{
     AttachOptions, Command, Container, ErrorKind, StartOptions, Started, State, Store,
 };
-use support::{Lab, could_not_run};
+use support::{Lab, could_not_run, eventually};
 
 const OWNER: &str = "t1";
 
@@ -186,6 +186,10 @@ fn a_life_through_the_library() {
 
     assert!(must(container.reboot(Some(Duration::from_secs(10)))));
     assert_ne!(must(container.init_pid()), pid);
+    // An init that has only just begun has no handler yet, and the kernel drops the signal.
+    eventually("the new init runs its services", || {
+        lab.inside(&name, &["pidof", "syslogd"]).code() == 0
+    });
     assert!(must(container.shutdown(Some(Duration::from_secs(10)))));
     assert_eq!(must(container.state()), State::Stopped);
     lab.is_as(&before);

@@ -6,7 +6,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::launch::Launch;
 use crate::message::{self, AttachReport};
 use crate::request::Request;
-use crate::wire::{Asked, Client, ClientError};
+use crate::wire::{Asked, Client, ClientError, State};
 use lxc_kernel::events::{Interest, Poller};
 use lxc_kernel::process::{self, Ended};
 use lxc_kernel::signals::{self, SignalFd};
@@ -16,7 +16,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-/// From asking the helper to the program's exec; frozen containers let nothing begin.
+/// From asking the helper to the program's exec. Only a cgroup that was frozen without a word to the
+/// monitor keeps a program from beginning so long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What runs inside.
@@ -61,6 +62,9 @@ pub fn attach(
     running.namespaces = asked(client.clone_flags(), name).map(Namespaces)?;
     let plan = AttachPlan::make(request, &running, &caller_env, configured)?;
 
+    if plan.enter_cgroup {
+        refuse_frozen(&client, name)?;
+    }
     let cgroups = match plan.enter_cgroup {
         true => asked(client.cgroup_context(), name)?.map_or_else(Vec::new, |c| c.fds),
         false => Vec::new(),
@@ -122,6 +126,18 @@ pub fn attach(
         terminal: pty,
         failure,
     })
+}
+
+/// What enters a frozen cgroup stops there and then, the helper included.
+fn refuse_frozen(client: &Client, name: &str) -> Result<(), Failure> {
+    match client.state().map_err(|e| client_failure(&e))? {
+        State::Frozen | State::Freezing => {
+            let sentence = format!("the container {name} is frozen: no program can begin in it");
+            Err(Failure::new(FailureKind::Refused, sentence)
+                .hint("thaw it first (lxc-unfreeze), or attach outside its cgroups (-e CGROUP)"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn find_init(client: &Client, name: &str) -> Result<(i32, OwnedFd), Failure> {
