@@ -34,5 +34,5 @@ pub fn caller_euid() -> u32 {
 
 /// Removes the cgroups that killed monitors of `name` left; returns how many.
 pub fn sweep(name: &str) -> lxc_kernel::Result<u32> {
-    step::cgroup::sweep(name, &facts::cgroups()?)
+    step::leftovers::sweep(name, &facts::cgroups()?)
 }

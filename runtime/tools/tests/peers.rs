@@ -463,3 +463,32 @@ fn attaching_to_a_frozen_container_is_refused() {
     lab.inside(&name, &["test", "-e", "/begun"]).exits(1);
     lab.kill(&name);
 }
+
+/// A frozen guest whose monitor was killed cannot die; whoever uses the name next lets it.
+#[test]
+fn a_frozen_leftover_is_thawed_to_die() {
+    const TEST: &str = "a_frozen_leftover_is_thawed_to_die";
+    let Some(lab) = Lab::new(OWNER, TEST) else {
+        return;
+    };
+    let Some(peer) = Peer::of(&lab, TEST) else {
+        return;
+    };
+    let name = lab.busybox("c1", "");
+    let before = lab.census();
+    for next in ["lxc-stop", "lxc-start"] {
+        lab.start(&name);
+        lab.peer("lxc-freeze", &["-n", &name]).run().exits(0);
+        let monitor = lab.monitor_pid(&name).expect("it runs");
+        rustix::process::kill_process(monitor, rustix::process::Signal::KILL).expect("ours");
+        eventually("the monitor is gone", || lab.state(&name) == "STOPPED");
+        let code = lab.tool(next, &["-n", &name]).run().code();
+        assert_eq!(code, if next == "lxc-stop" { 2 } else { 0 }, "{next}");
+        if next == "lxc-start" {
+            lab.inside(&name, &["/bin/true"]).exits(0);
+            lab.kill(&name);
+        }
+        peer.forget_locks();
+        lab.is_as(&before);
+    }
+}

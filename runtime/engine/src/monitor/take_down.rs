@@ -5,9 +5,10 @@ use crate::failure::Failure;
 use crate::message::Report;
 use crate::monitor::Monitor;
 use crate::monitor::life::{Event, Phase};
-use lxc_kernel::events::{Interest, poll_one, timer};
+use crate::step::leftovers;
+use lxc_kernel::events::{Interest, poll_one};
 use lxc_kernel::process::{self, CloneSpec, Cloned, Ended};
-use lxc_kernel::{Errno, Result, netlink::Netlink};
+use lxc_kernel::{Result, netlink::Netlink};
 use lxc_plan::{HookKind, HookRun};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -184,19 +185,9 @@ impl Monitor {
         }
     }
 
-    /// Repeats a removal while the kernel still holds the cgroup for tasks that have just died; it
-    /// has no event for that on v1, hence a timer that doubles.
+    /// Repeats a removal for as long as tasks may take to die.
     fn drained(&mut self, act: impl Fn(&mut Monitor) -> Result<()>) -> Result<()> {
-        let deadline = Instant::now() + DRAIN;
-        let mut pause = Duration::from_micros(200);
-        loop {
-            match act(self) {
-                Err(error) if error.errno == Errno::BUSY && Instant::now() < deadline => {}
-                done => return done,
-            }
-            poll_one(timer(pause)?.as_fd(), Interest::READ, Some(pause))?;
-            pause *= 2;
-        }
+        leftovers::removed(Some(Instant::now() + DRAIN), || act(self))
     }
 }
 

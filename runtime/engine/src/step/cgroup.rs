@@ -51,6 +51,11 @@ impl Cgroups {
             suffix: String::new(),
             lock: None,
         };
+        let first = cgroups.places.first();
+        if first.is_some_and(|p| file::exists_at(p.base.as_fd(), &cgroups.names.payload)) {
+            // A name that is running keeps its cgroups; what a killed monitor left goes first.
+            super::leftovers::sweep(name, facts)?;
+        }
         for number in 0..SUFFIXES {
             cgroups.suffix = if number == 0 {
                 String::new()
@@ -97,7 +102,11 @@ impl Cgroups {
                 made.push(index);
             }
             if index == 0 {
-                self.lock = lock_directory(place.base.as_fd(), name)?;
+                // Somebody who sweeps may take it for a leftover until it is locked.
+                self.lock = match lock_directory(place.base.as_fd(), name) {
+                    Err(error) if error.errno == Errno::NOENT => None,
+                    locked => locked?,
+                };
                 if self.lock.is_none() {
                     return Ok(false);
                 }
@@ -296,58 +305,8 @@ impl Cgroups {
     }
 }
 
-/// Removes what killed monitors of this name left in any hierarchy: empty cgroups under its suffixes
-/// whose lock nobody holds. Returns how many directories went.
-pub fn sweep(name: &str, facts: &[HierarchyFact]) -> Result<u32> {
-    let names = CgroupNames::of(name);
-    let mut gone = 0;
-    for fact in facts {
-        let directory = std::path::Path::new(&fact.mount).join(&fact.base);
-        let base = cgroup::open(&directory)?;
-        let Ok(entries) = std::fs::read_dir(&directory) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let Ok(found) = entry.file_name().into_string() else {
-                continue;
-            };
-            let ours = |prefix: &str| {
-                let rest = found.strip_prefix(prefix)?;
-                let number = rest.strip_prefix('-').unwrap_or("0");
-                (rest.is_empty() || rest.starts_with('-'))
-                    .then(|| number.parse::<u32>().ok())
-                    .flatten()
-                    .map(|_| rest.to_string())
-            };
-            let Some(suffix) = ours(&names.monitor).or_else(|| ours(&names.payload)) else {
-                continue;
-            };
-            if in_charge(facts, &format!("{}{suffix}", names.monitor)) {
-                continue;
-            }
-            // The kernel itself refuses to remove a cgroup with processes in it.
-            gone += u32::from(cgroup::remove(base.as_fd(), &found).is_ok());
-        }
-    }
-    Ok(gone)
-}
-
-/// Whether a living monitor of ours holds the lock of the monitor cgroup `name`.
-fn in_charge(facts: &[HierarchyFact], name: &str) -> bool {
-    let Some(first) = facts.first() else {
-        return false;
-    };
-    let Ok(base) = cgroup::open(&std::path::Path::new(&first.mount).join(&first.base)) else {
-        return false;
-    };
-    match lock_directory(base.as_fd(), name) {
-        Ok(lock) => lock.is_none(),
-        Err(error) => error.errno != Errno::NOENT,
-    }
-}
-
 /// Takes the directory's lock; `None` when somebody holds it.
-fn lock_directory(base: BorrowedFd<'_>, name: &str) -> Result<Option<OwnedFd>> {
+pub(super) fn lock_directory(base: BorrowedFd<'_>, name: &str) -> Result<Option<OwnedFd>> {
     use rustix::fs::{FlockOperation, Mode, OFlags, flock, openat};
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let directory = openat(base, name, flags, Mode::empty())
