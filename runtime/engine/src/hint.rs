@@ -3,6 +3,10 @@
 use lxc_kernel::{Errno, SysError};
 use lxc_plan::Step;
 
+/// The remedy where a cgroup cannot be made or entered, in a step or before there are any.
+pub const CGROUP_READ_ONLY: &str =
+    "the cgroup hierarchy is not writable; remount it read-write or delegate it to this user";
+
 /// The remedy for `step` failing with `error`, when there is one worth saying.
 pub fn hint(step: &Step, error: &SysError) -> Option<String> {
     let text = match (step, error.errno) {
@@ -12,7 +16,10 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
             program.argv[0]
         ),
         (Step::Exec(program), Errno::ACCESS) => {
-            format!("{} is not executable: 'chmod +x' it inside the rootfs", program.argv[0])
+            format!(
+                "{} is not executable: 'chmod +x' it inside the rootfs",
+                program.argv[0]
+            )
         }
         (Step::Exec(program), Errno::NOEXEC) => format!(
             "{} is not a program of this machine's architecture, nor a script with '#!'",
@@ -38,8 +45,7 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
             veth.link.as_deref().unwrap_or_default()
         ),
         (Step::CreateCgroup { .. } | Step::EnterCgroup { .. }, Errno::ROFS | Errno::ACCESS) => {
-            "the cgroup hierarchy is not writable; remount it read-write or delegate it to this user"
-                .into()
+            CGROUP_READ_ONLY.into()
         }
         (Step::CreateCgroup { .. }, Errno::RANGE) => {
             "a thousand cgroups of this name exist; remove those that are empty".into()
@@ -62,11 +68,15 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
              'optional' to go on without",
             mount.shown()
         ),
-        (Step::Mount(mount), Errno::INVAL | Errno::NOTDIR) if mount.entry.options.bind.is_some() => format!(
-            "a directory goes onto a directory, anything else onto a file: compare {} and the target {}",
-            mount.entry.source,
-            mount.shown()
-        ),
+        (Step::Mount(mount), Errno::INVAL | Errno::NOTDIR)
+            if mount.entry.options.bind.is_some() =>
+        {
+            format!(
+                "a directory goes onto a directory, anything else onto a file: compare {} and the target {}",
+                mount.entry.source,
+                mount.shown()
+            )
+        }
         (Step::Mount(mount), Errno::LOOP) => format!(
             "the target {} is a link, or lies behind links, that cannot be followed inside the rootfs; \
              remove it there",
@@ -77,14 +87,19 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
             mount.shown()
         ),
         (Step::Mount(mount), Errno::NODEV) => {
-            format!("the kernel has no filesystem '{}'; load its module", mount.entry.fstype)
+            format!(
+                "the kernel has no filesystem '{}'; load its module",
+                mount.entry.fstype
+            )
         }
         (Step::MountRootfs { target, .. }, Errno::NOENT) => {
             format!("create the mount point ('mkdir -p {target}') or set lxc.rootfs.mount")
         }
-        (Step::MountProc { .. } | Step::MountSys(_) | Step::MountDev { .. }, Errno::LOOP | Errno::NOTDIR) => {
-            "the directory is a link or a file inside the rootfs; it must be a real directory".into()
-        }
+        (
+            Step::MountProc { .. } | Step::MountSys(_) | Step::MountDev { .. },
+            Errno::LOOP | Errno::NOTDIR,
+        ) => "the directory is a link or a file inside the rootfs; it must be a real directory"
+            .into(),
         (
             Step::MountDevpts { .. } | Step::PopulateDev | Step::LinkDev | Step::SetUpTerminals(_),
             Errno::LOOP | Errno::NOTDIR | Errno::ISDIR,
@@ -109,7 +124,9 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         (Step::CloneGuest { .. }, Errno::INVAL) => {
             "the kernel lacks one of these namespaces; see lxc-checkconfig".into()
         }
-        (_, Errno::PERM | Errno::ACCESS) => "permission is missing; start the container as root".into(),
+        (_, Errno::PERM | Errno::ACCESS) => {
+            "permission is missing; start the container as root".into()
+        }
         (_, Errno::NOSPC) => "no space is left there".into(),
         _ => return None,
     };

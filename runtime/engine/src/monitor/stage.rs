@@ -185,10 +185,7 @@ fn claim_cgroup(name: &str, hierarchies: &[HierarchyFact]) -> Result<Cgroups, Fa
 
 fn with_cgroup_hint(failure: Failure, errno: Errno) -> Failure {
     match errno {
-        Errno::ROFS | Errno::ACCESS | Errno::PERM => failure.hint(
-            "the cgroup hierarchy is not writable; remount it read-write or delegate it to this \
-             user",
-        ),
+        Errno::ROFS | Errno::ACCESS | Errno::PERM => failure.hint(crate::hint::CGROUP_READ_ONLY),
         _ => failure,
     }
 }
