@@ -4,6 +4,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+/// Host directories that the busybox template shows in the container: only what the host has.
+pub fn bound() -> impl Iterator<Item = &'static str> {
+    ["/lib", "/usr/lib", "/lib64", "/usr/lib64"]
+        .into_iter()
+        .filter(|path| Path::new(path).is_dir())
+}
+
 /// The bundle's `config.json`: same rootfs, namespaces, mounts and init.
 pub fn config(rootfs: &Path, name: &str) -> Value {
     let namespaces: Vec<Value> = ["pid", "network", "ipc", "uts", "mount", "cgroup"]
@@ -56,11 +63,7 @@ fn mounts() -> Vec<Value> {
         ("/dev/shm", "tmpfs", "shm", PLAIN),
         ("/dev/mqueue", "mqueue", "mqueue", PLAIN),
     ];
-    // As the busybox template's configuration: only what the host has.
-    let bound = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"]
-        .into_iter()
-        .filter(|path| Path::new(path).is_dir())
-        .map(|path| (path, "bind", path, BIND));
+    let bound = bound().map(|path| (path, "bind", path, BIND));
     made.into_iter()
         .chain(bound)
         .map(|(destination, kind, source, options)| {

@@ -13,20 +13,25 @@ use std::time::Duration;
 use crate::Failure;
 
 /// Longer than the kernel stays hot after a move.
-const COLD_AFTER: Duration = Duration::from_millis(350);
+const COLD_AFTER: Duration = Duration::from_millis(400);
+
+/// Longer than the kernel takes a stopped container's network namespace down.
+const REST: Duration = Duration::from_millis(200);
 
 /// The state of the kernel a sample is taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Temperature {
-    /// No move for a third of a second: how a container is usually started.
+    /// No move for 0.4 seconds: how a container is usually started.
     Cold,
     /// A move a moment ago: how the second of many containers is started.
     Hot,
 }
 
 impl Temperature {
+    /// Both.
     pub const ALL: [Temperature; 2] = [Temperature::Cold, Temperature::Hot];
 
+    /// As tables name it.
     pub fn name(self) -> &'static str {
         match self {
             Temperature::Cold => "cold",
@@ -46,7 +51,10 @@ impl Mover {
         let read = |path: &str| {
             fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))
         };
-        let (mounts, own) = (read("/proc/self/mountinfo")?, read("/proc/self/cgroup")?);
+        let (mounts, own) = (
+            read("/proc/thread-self/mountinfo")?,
+            read("/proc/self/cgroup")?,
+        );
         let mover = own_cgroup(&mounts, &own)
             .map(|directory| Mover {
                 file: directory.join("cgroup.procs"),
@@ -64,10 +72,15 @@ impl Mover {
     /// Brings the kernel to a temperature.
     pub fn reach(&self, temperature: Temperature) -> Result<(), Failure> {
         // The wait itself is what is asked for; there is nothing to poll.
-        std::thread::sleep(COLD_AFTER);
         match temperature {
-            Temperature::Cold => Ok(()),
-            Temperature::Hot => self.touch(),
+            Temperature::Cold => {
+                std::thread::sleep(COLD_AFTER);
+                Ok(())
+            }
+            Temperature::Hot => {
+                std::thread::sleep(REST);
+                self.touch()
+            }
         }
     }
 }

@@ -1,30 +1,39 @@
-//! The command line.
+//! Our own part of the command line; the rest is criterion's.
 
 use std::path::PathBuf;
 
 use crate::Failure;
 
-/// Enough rounds for a steady median.
-const ROUNDS: usize = 30;
+/// Enough rounds for a steady median, in minutes that one is ready to wait.
+const ROUNDS: usize = 20;
 /// Enough to see that everything still can be measured.
 const QUICK_ROUNDS: usize = 3;
 
+/// Where the words come from, one a line: the command line belongs to criterion.
+pub const VARIABLE: &str = "LXC_BENCH_OPTIONS";
+
+/// What `--help` prints.
 pub const HELP: &str = "\
-Usage: cargo xtask bench [-- OPTION...]
+Usage: cargo xtask bench [OPTION...] [-- CRITERION-OPTION...]
 
-Measures start, start and stop, attach, lxc-info -s and the monitor's memory, ours beside peers.
+Measures start, start and stop, attach, lxc-info -s and the monitor's memory: ours beside peers and
+beside `bare`, on this host's cgroups and on v2 alone, cold and hot.
 
-  --rounds N       Samples of each figure (default 30)
+  --rounds N       Samples of each figure (default 20); from 10 on criterion keeps the series
   --quick          3 rounds: shows that everything can be measured, not how fast it is
   --against BINDIR Also measure the lxc-* tools of this directory; may be repeated
   --json           One JSON object with every sample
   --help           Print this help
+
+After -- for criterion: a filter, --save-baseline NAME, --baseline NAME, --verbose, --help, …
 ";
 
-/// What the command line asks for.
+/// What our words ask for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Asked {
+    /// How to call it.
     Help,
+    /// Figures.
     Bench(Options),
 }
 
@@ -40,7 +49,13 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, Failure> {
+    /// From the words in the environment.
+    pub fn from_environment() -> Result<Asked, Failure> {
+        let words = std::env::var(VARIABLE).unwrap_or_default();
+        Options::parse(words.lines().map(str::to_owned))
+    }
+
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Asked, Failure> {
         let mut options = Options {
             rounds: ROUNDS,
             json: false,
@@ -62,8 +77,6 @@ impl Options {
                     let directory = words.next().ok_or("--against needs a directory")?;
                     options.against.push(directory.into());
                 }
-                // What `cargo xtask bench -- --quick` passes through.
-                "--" => {}
                 other => return Err(format!("unknown option {other:?}\n{HELP}")),
             }
         }
@@ -98,10 +111,10 @@ mod tests {
 
     #[test]
     fn options() {
-        accepted("", 30, false, &[]);
+        accepted("", 20, false, &[]);
         accepted("--quick --json", 3, true, &[]);
-        accepted("-- --rounds 7", 7, false, &[]);
-        accepted("--against a --against b", 30, false, &["a", "b"]);
+        accepted("--rounds 7", 7, false, &[]);
+        accepted("--against a --against b", 20, false, &["a", "b"]);
         assert_eq!(parse("--quick --help"), Ok(Asked::Help));
         refused("--rounds 0", "no positive number");
         refused("--rounds many", "no positive number");

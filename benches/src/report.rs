@@ -1,74 +1,119 @@
-//! The figures as a table and as JSON.
+//! The figures as one table and as JSON.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::Failure;
 use crate::memory::Size;
-use crate::rounds::Series;
+use crate::operations::{Comparison, ROWS};
+use crate::rounds::{Field, Series};
 use crate::statistics::Summary;
-use crate::subject::Subject;
 
-/// Everything that was measured. Of `subjects`, the first is ours.
+/// Everything that was measured.
+#[derive(Debug)]
 pub struct Report<'a> {
+    /// Samples of each figure.
     pub rounds: usize,
-    pub subjects: &'a [Subject],
+    /// Load averages before and after: this run alone makes next to none.
+    pub load: [f64; 2],
+    /// Where and who.
+    pub fields: &'a [Field],
     /// Why others were not measured, a sentence each.
-    pub absent: Vec<String>,
-    pub times: Vec<Series>,
-    /// One a subject; `None` where there is no monitor.
+    pub absent: Vec<Failure>,
+    /// The times.
+    pub times: &'a [Series],
+    /// One a subject of the first field; `None` where there is no monitor.
     pub sizes: Vec<Option<Size>>,
+    /// Kernel operations of ours and of its floor.
+    pub operations: Vec<Comparison>,
+}
+
+const HEAD: &str = "\
+Milliseconds: median (middle half). Ratio: ours / theirs, taken round by round; its median (middle half).
+";
+
+const FOOT: &str = "
+cold: nobody has moved a process between cgroups for 0.4 s; hot: somebody has a moment ago.
+bare: the same kernel operations with nothing around them; ours / bare is our overhead.
+v2: a private mount of cgroup2 alone; controllers that the host keeps in v1 are missing there.
+";
+
+/// The load average that this run does not reach by itself.
+const BUSY: f64 = 1.0;
+
+/// The machine's load average of the last minute.
+pub fn load_average() -> Result<f64, Failure> {
+    let path = "/proc/loadavg";
+    let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {path}: {e}"))?;
+    let first = text.split(' ').next().and_then(|word| word.parse().ok());
+    first.ok_or_else(|| format!("{path} begins with no number: {text}"))
 }
 
 impl Report<'_> {
     /// A table for people.
     pub fn text(&self) -> String {
-        let mut out = format!(
-            "{} rounds; milliseconds, median (least–greatest); ratio: ours / theirs, round by round\n",
-            self.rounds
-        );
-        let names = self
-            .subjects
-            .iter()
-            .map(|subject| subject.name.chars().count());
-        let width = names.max().unwrap_or(0);
-        for series in &self.times {
-            let (figure, temperature) = (series.figure.name(), series.temperature.name());
-            let _ = writeln!(out, "\n{figure}, {temperature}");
-            for (which, subject) in self.subjects.iter().enumerate() {
-                let Some(times) = Summary::of(&series.samples[which]) else {
-                    continue;
-                };
-                let times = format!("{:.2} ({:.2}–{:.2})", times.median, times.min, times.max);
-                let ratio = ratio(series, which).map_or(String::new(), |ratio| {
-                    format!(
-                        "  ratio {:.2} ({:.2}–{:.2})",
-                        ratio.median, ratio.min, ratio.max
-                    )
-                });
-                let _ = writeln!(out, "  {:<width$}  {times:<22}{ratio}", subject.name);
-            }
+        let mut out = format!("{} rounds. {HEAD}", self.rounds);
+        let names = self.fields.iter().flat_map(|field| &field.subjects);
+        let width = names.map(|subject| subject.name.chars().count()).max();
+        for series in self.times {
+            self.rows(series, width.unwrap_or(0), &mut out);
         }
-        out += "\nmonitor, KiB after sync: anonymous + memory files = own; dirty; proportional\n";
-        for (subject, size) in self.subjects.iter().zip(&self.sizes) {
-            let name = &subject.name;
-            let _ = match size {
-                None => writeln!(out, "  {name:<width$}  has none"),
-                Some(size) => writeln!(
-                    out,
-                    "  {name:<width$}  {} + {} = {}; {}; {}",
-                    size.anonymous,
-                    size.memfds,
-                    size.own(),
-                    size.private_dirty,
-                    size.pss
-                ),
-            };
+        out += FOOT;
+        let [before, after] = self.load;
+        let _ = writeln!(out, "load average: {before:.1} before, {after:.1} after");
+        if before.max(after) > BUSY {
+            out +=
+                "Somebody else worked on this machine: take the figures again when it is quiet.\n";
+        }
+        self.monitors(width.unwrap_or(0), &mut out);
+        for comparison in &self.operations {
+            operations(comparison, &mut out);
         }
         for reason in &self.absent {
             let _ = writeln!(out, "\nCOULD NOT RUN: {reason}");
         }
         out
+    }
+
+    /// A figure: its title, a line a subject.
+    fn rows(&self, series: &Series, width: usize, out: &mut String) {
+        let field = &self.fields[series.field];
+        let (layout, temperature) = (field.layout.kind.name(), series.temperature.name());
+        let _ = writeln!(out, "\n{}, {layout}, {temperature}", series.figure.name());
+        for (which, subject) in field.subjects.iter().enumerate() {
+            let Some(times) = Summary::of(&series.samples[which]) else {
+                continue;
+            };
+            let ratio = ratio(series, which)
+                .map_or(String::new(), |ratio| format!("  ratio {}", shown(ratio)));
+            let _ = writeln!(
+                out,
+                "  {:<width$}  {:<21}{ratio}",
+                subject.name,
+                shown(times)
+            );
+        }
+    }
+
+    fn monitors(&self, width: usize, out: &mut String) {
+        *out += "\nmonitor, KiB after sync: anonymous + memory files = own; dirty; proportional\n";
+        let subjects = self.fields.iter().take(1).flat_map(|field| &field.subjects);
+        for (subject, size) in subjects.zip(&self.sizes) {
+            let Some(size) = size else {
+                continue;
+            };
+            let _ = writeln!(
+                out,
+                "  {:<width$}  {} + {} = {}; {}; {}",
+                subject.name,
+                size.anonymous,
+                size.memfds,
+                size.own(),
+                size.private_dirty,
+                size.pss
+            );
+        }
     }
 
     /// Every sample, for programs.
@@ -78,9 +123,8 @@ impl Report<'_> {
             .iter()
             .flat_map(|series| self.json_of(series))
             .collect();
-        let monitors: Vec<Value> = self
-            .subjects
-            .iter()
+        let subjects = self.fields.iter().take(1).flat_map(|field| &field.subjects);
+        let monitors: Vec<Value> = subjects
             .zip(&self.sizes)
             .filter_map(|(subject, size)| Some((subject, (*size)?)))
             .map(|(subject, size)| {
@@ -95,34 +139,94 @@ impl Report<'_> {
             .collect();
         let all = json!({
             "rounds": self.rounds,
+            "load_average": self.load,
             "could_not_run": self.absent,
             "times": times,
             "monitors": monitors,
+            "operations": self.operations.iter().map(json_of_operations).collect::<Vec<_>>(),
         });
         format!("{all:#}\n")
     }
 
     fn json_of(&self, series: &Series) -> Vec<Value> {
-        let row = |(which, subject): (usize, &Subject)| {
+        let field = &self.fields[series.field];
+        let row = |(which, samples): (usize, &Vec<f64>)| {
             json!({
                 "figure": series.figure.name(),
+                "layout": field.layout.kind.name(),
                 "temperature": series.temperature.name(),
-                "subject": subject.name,
-                "median_ms": Summary::of(&series.samples[which]).map(|summary| summary.median),
+                "subject": field.subjects[which].name,
+                "median_ms": Summary::of(samples).map(|summary| summary.median),
                 "ratio_of_ours": ratio(series, which).map(|ratio| {
-                    json!({ "median": ratio.median, "min": ratio.min, "max": ratio.max })
+                    json!({ "median": ratio.median, "lower": ratio.lower, "upper": ratio.upper })
                 }),
-                "samples_ms": series.samples[which],
+                "samples_ms": samples,
             })
         };
-        self.subjects.iter().enumerate().map(row).collect()
+        let measured = series.samples.iter().enumerate();
+        measured
+            .filter(|(_, samples)| !samples.is_empty())
+            .map(row)
+            .collect()
     }
 }
 
-/// Ours to that subject's; `None` for ours itself.
-fn ratio(series: &Series, which: usize) -> Option<Summary> {
+/// Counts of ours and of its floor, side by side, and whether the floor still is one.
+fn operations(comparison: &Comparison, out: &mut String) {
+    let (ours, bare) = (&comparison.ours, &comparison.bare);
+    let _ = writeln!(
+        out,
+        "\nkernel operations of {}: ours, bare",
+        comparison.title
+    );
+    for (row, (ours, bare)) in ROWS.iter().zip(ours.rows.iter().zip(&bare.rows)) {
+        let _ = writeln!(out, "  {:<30} {ours:>5} {bare:>5}", row.name);
+    }
+    let _ = writeln!(
+        out,
+        "  {:<30} {:>5} {:>5}",
+        "system calls in all", ours.all, bare.all
+    );
+    let diverging = comparison.diverging();
+    if !diverging.is_empty() {
+        let rows = diverging.join(", ");
+        let _ = writeln!(out, "  bare is no floor of this any more: {rows}");
+    }
+}
+
+fn json_of_operations(comparison: &Comparison) -> Value {
+    let (ours, bare) = (&comparison.ours, &comparison.bare);
+    let rows: serde_json::Map<String, Value> = ROWS
+        .iter()
+        .zip(ours.rows.iter().zip(&bare.rows))
+        .map(|(row, (ours, bare))| (row.name.to_owned(), json!({ "ours": ours, "bare": bare })))
+        .collect();
+    json!({
+        "act": comparison.title,
+        "rows": rows,
+        "all": { "ours": ours.all, "bare": bare.all },
+        "diverging": comparison.diverging(),
+    })
+}
+
+fn shown(summary: Summary) -> String {
+    let Summary {
+        median,
+        lower,
+        upper,
+    } = summary;
+    format!("{median:.2} ({lower:.2}–{upper:.2})")
+}
+
+/// Ours to that subject's; `None` for ours itself and for what that subject does not do.
+pub fn ratio(series: &Series, which: usize) -> Option<Summary> {
     match which {
         0 => None,
-        _ => Summary::of_ratios(&series.samples[0], &series.samples[which]),
+        _ => Summary::of(&ratios(series, which)),
     }
+}
+
+/// Ours to that subject's, a quotient a round.
+pub fn ratios(series: &Series, which: usize) -> Vec<f64> {
+    crate::statistics::ratios(&series.samples[0], &series.samples[which])
 }

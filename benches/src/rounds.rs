@@ -1,23 +1,29 @@
-//! The measuring itself: rounds in which every subject does the same once.
+//! The measuring itself: rounds in which every subject does the same once, in every layout.
 
 use crate::Failure;
 use crate::cgroup_move::{Mover, Temperature};
+use crate::layout::Layout;
 use crate::memory::{self, Size};
-use crate::options::Options;
 use crate::scratch::Scratch;
-use crate::subject::{Act, Subject};
+use crate::subject::{self, Act, Subject};
 
 /// What is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
+    /// Until the tool that starts has returned.
     Start,
+    /// The same and the kill right behind it.
     StartAndStop,
+    /// A program that does nothing, inside.
     Attach,
+    /// The state.
     Query,
+    /// The kill alone.
     Stop,
 }
 
 impl Figure {
+    /// In the order of tables.
     pub const ALL: [Figure; 5] = [
         Figure::Start,
         Figure::StartAndStop,
@@ -26,6 +32,7 @@ impl Figure {
         Figure::Stop,
     ];
 
+    /// As tables name it.
     pub fn name(self) -> &'static str {
         match self {
             Figure::Start => "start to RUNNING",
@@ -37,49 +44,100 @@ impl Figure {
     }
 }
 
-/// All samples of one figure at one temperature.
+/// A layout and who can be measured in it; the first is ours.
+#[derive(Debug)]
+pub struct Field {
+    /// Where.
+    pub layout: Layout,
+    /// Who.
+    pub subjects: Vec<Subject>,
+}
+
+impl Field {
+    /// Enters a layout and finds out who can be measured there; the others are sentences.
+    pub fn gather(
+        layout: Layout,
+        against: &[std::path::PathBuf],
+        scratch: &Scratch,
+    ) -> Result<(Field, Vec<Failure>), Failure> {
+        layout.enter()?;
+        let ours = Subject::ours(scratch)?;
+        // One unmeasured life of each: warms caches, and shows who cannot be measured here.
+        rehearse(&ours)?;
+        let mut subjects = vec![ours];
+        let mut absent = Vec::new();
+        for candidate in subject::peers(against, scratch, &layout)? {
+            match candidate.and_then(|peer| rehearse(&peer).map(|()| peer)) {
+                Ok(peer) => subjects.push(peer),
+                Err(reason) => absent.push(format!("{}: {reason}", layout.kind.name())),
+            }
+        }
+        Ok((Field { layout, subjects }, absent))
+    }
+
+    /// What shows the kernel's part, if it can be measured here.
+    pub fn floor(&self) -> Option<&Subject> {
+        self.subjects.iter().find(|subject| subject.is_floor())
+    }
+}
+
+/// All samples of one figure in one layout at one temperature.
+#[derive(Debug)]
 pub struct Series {
+    /// What was timed.
     pub figure: Figure,
+    /// Where: a place in the list of fields.
+    pub field: usize,
+    /// In which state of the kernel.
     pub temperature: Temperature,
-    /// Milliseconds: a row a subject, a column a round.
+    /// Milliseconds: a row a subject of the field, a column a round; empty rows for who does not.
     pub samples: Vec<Vec<f64>>,
 }
 
 /// A whole unmeasured life: fails where the subject cannot be measured on this host.
-pub fn rehearse(subject: &Subject) -> Result<(), Failure> {
-    subject.act(Act::Start)?;
+fn rehearse(subject: &Subject) -> Result<(), Failure> {
     let lived = subject
-        .query_running()
+        .act(Act::Start)
+        .and_then(|started| match subject.is_floor() {
+            true => Ok(started),
+            false => subject.query_running(),
+        })
         .and_then(|_| subject.act(Act::Attach));
     // Even if it did not live well it must not stay.
     let stopped = subject.act(Act::Stop);
     lived.and(stopped).map(drop)
 }
 
-/// Measures every figure at every temperature as often as asked.
-pub fn measure(subjects: &[Subject], options: &Options) -> Result<Vec<Series>, Failure> {
-    let mover = Mover::find()?;
+/// Measures every figure in every layout at every temperature, `rounds` times.
+pub fn measure(fields: &[Field], rounds: usize) -> Result<Vec<Series>, Failure> {
     let mut all = Vec::new();
-    for temperature in Temperature::ALL {
+    let mut movers = Vec::new();
+    for (place, field) in fields.iter().enumerate() {
+        field.layout.enter()?;
+        movers.push(Mover::find()?);
         for figure in Figure::ALL {
-            let samples = vec![Vec::with_capacity(options.rounds); subjects.len()];
-            all.push(Series {
+            all.extend(Temperature::ALL.map(|temperature| Series {
                 figure,
+                field: place,
                 temperature,
-                samples,
-            });
+                samples: vec![Vec::with_capacity(rounds); field.subjects.len()],
+            }));
         }
     }
-    for round in 0..options.rounds {
-        for temperature in Temperature::ALL {
-            for turn in 0..subjects.len() {
-                // Everyone is first as often as anyone else.
-                let which = (round + turn) % subjects.len();
-                for (figure, took) in life(&subjects[which], temperature, &mover)? {
-                    let series = all
-                        .iter_mut()
-                        .filter(|one| one.figure == figure && one.temperature == temperature);
-                    series.for_each(|one| one.samples[which].push(took));
+    for round in 0..rounds {
+        for (place, (field, mover)) in fields.iter().zip(&movers).enumerate() {
+            field.layout.enter()?;
+            for temperature in Temperature::ALL {
+                for which in order(round, field.subjects.len()) {
+                    for (figure, took) in life(&field.subjects[which], temperature, mover)? {
+                        let fits = |one: &&mut Series| {
+                            one.figure == figure
+                                && one.field == place
+                                && one.temperature == temperature
+                        };
+                        let series = all.iter_mut().filter(fits);
+                        series.for_each(|one| one.samples[which].push(took));
+                    }
                 }
             }
         }
@@ -87,33 +145,42 @@ pub fn measure(subjects: &[Subject], options: &Options) -> Result<Vec<Series>, F
     Ok(all)
 }
 
-/// Two lives of a container: one in which every act is timed by itself, one timed as a whole.
+/// In which order subjects take their turns: in a few rounds everyone is first as often as anyone else
+/// and comes behind everyone else, because the kernel still clears up after the one before.
+fn order(round: usize, subjects: usize) -> Vec<usize> {
+    let turns = (0..subjects).map(|turn| (round / 2 + turn) % subjects);
+    match round % 2 {
+        0 => turns.collect(),
+        _ => turns.rev().collect(),
+    }
+}
+
+/// Two lives of a container: one in which every act is timed by itself, one timed as a whole. Of the
+/// floor one life, and what it is a floor of.
 fn life(
     subject: &Subject,
     temperature: Temperature,
     mover: &Mover,
-) -> Result<[(Figure, f64); 5], Failure> {
+) -> Result<Vec<(Figure, f64)>, Failure> {
     let timed = |act| mover.reach(temperature).and_then(|()| subject.act(act));
     let start = timed(Act::Start)?;
     let attach = timed(Act::Attach)?;
+    let mut took = vec![(Figure::Start, start), (Figure::Attach, attach)];
+    if subject.is_floor() {
+        subject.act(Act::Stop)?;
+        return Ok(took);
+    }
     mover.reach(temperature)?;
-    let query = subject.query_running()?;
-    let stop = timed(Act::Stop)?;
+    took.push((Figure::Query, subject.query_running()?));
+    took.push((Figure::Stop, timed(Act::Stop)?));
     let both = timed(Act::Start)? + subject.act(Act::Stop)?;
-    Ok([
-        (Figure::Start, start),
-        (Figure::Attach, attach),
-        (Figure::Query, query),
-        (Figure::Stop, stop),
-        (Figure::StartAndStop, both),
-    ])
+    took.push((Figure::StartAndStop, both));
+    Ok(took)
 }
 
 /// Weighs each subject's monitor while its container runs and somebody has attached once.
-pub fn monitor_sizes(
-    subjects: &[Subject],
-    scratch: &Scratch,
-) -> Result<Vec<Option<Size>>, Failure> {
+pub fn monitor_sizes(field: &Field, scratch: &Scratch) -> Result<Vec<Option<Size>>, Failure> {
+    field.layout.enter()?;
     let weigh = |subject: &Subject| {
         if !subject.has_monitor() {
             return Ok(None);
@@ -126,5 +193,27 @@ pub fn monitor_sizes(
         subject.act(Act::Stop)?;
         size.map(Some)
     };
-    subjects.iter().map(weigh).collect()
+    field.subjects.iter().map(weigh).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_keeps_a_place() {
+        let orders: Vec<Vec<usize>> = (0..6).map(|round| order(round, 3)).collect();
+        for subject in 0..3 {
+            for place in 0..3 {
+                let there = orders.iter().filter(|order| order[place] == subject);
+                assert_eq!(there.count(), 2, "{subject} at {place}: {orders:?}");
+            }
+            for other in (0..3).filter(|other| *other != subject) {
+                let behind = orders.iter().flat_map(|order| order.windows(2));
+                let behind = behind.filter(|pair| pair == &[other, subject]);
+                assert_eq!(behind.count(), 2, "{subject} behind {other}: {orders:?}");
+            }
+        }
+        assert_eq!(order(7, 1), [0]);
+    }
 }

@@ -18,6 +18,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// Makes it, below the temporary directory, under a name of this process's own.
     pub fn create() -> Result<Scratch, Failure> {
         let name = format!("bench-{}", std::process::id());
         let directory = std::env::temp_dir().join(format!("lxc-{name}"));
@@ -56,12 +57,16 @@ impl Scratch {
         command::timed(&words, &self.directory).map(drop)
     }
 
+    /// The container's root directory.
+    pub fn rootfs(&self) -> PathBuf {
+        self.lxcpath().join(&self.name).join("rootfs")
+    }
+
     /// Writes crun's bundle beside the container and gives its directory.
     pub fn write_bundle(&self) -> Result<PathBuf, Failure> {
         let bundle = self.directory.join("bundle");
-        let rootfs = self.lxcpath().join(&self.name).join("rootfs");
-        let text = bundle::config(&rootfs, &self.name).to_string();
-        fs::create_dir(&bundle)
+        let text = bundle::config(&self.rootfs(), &self.name).to_string();
+        fs::create_dir_all(&bundle)
             .and_then(|()| fs::write(bundle.join("config.json"), text))
             .map_err(|error| format!("cannot write {}: {error}", bundle.display()))?;
         Ok(bundle)

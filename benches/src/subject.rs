@@ -1,11 +1,17 @@
-//! Who is measured: our tools, C LXC's, crun, or any other directory of lxc-* tools.
+//! Who is measured: our tools, `bare`, C LXC's, crun, or any other directory of lxc-* tools.
 
 use std::path::{Path, PathBuf};
 
 use crate::Failure;
+use crate::bundle;
 use crate::command;
+use crate::layout::Layout;
 use crate::scratch::Scratch;
 
+/// Names the installation that is measured.
+const PREFIX: &str = "LXC_TEST_PREFIX";
+/// Names the program `bare`, linked like the tools.
+const BARE: &str = "LXC_BENCH_BARE";
 /// Where Debian puts C LXC's tools.
 const C_LXC: &str = "/usr/bin";
 
@@ -14,6 +20,7 @@ const C_LXC: &str = "/usr/bin";
 pub enum Act<'a> {
     /// Make the container from a first configuration.
     Create(&'a Path),
+    /// Start it.
     Start,
     /// Run a program inside that does nothing.
     Attach,
@@ -21,29 +28,74 @@ pub enum Act<'a> {
     Query,
     /// Kill it.
     Stop,
+    /// Remove it.
     Destroy,
 }
 
 /// Somebody's way to run the measured container.
+#[derive(Debug)]
 pub struct Subject {
+    /// As tables name it, with its version.
     pub name: String,
     tools: Tools,
     container: String,
     directory: PathBuf,
 }
 
+#[derive(Debug)]
 enum Tools {
-    Lxc { bin: PathBuf, lxcpath: PathBuf },
-    Crun { bundle: PathBuf },
+    Lxc {
+        bin: PathBuf,
+        lxcpath: PathBuf,
+    },
+    Crun {
+        bundle: PathBuf,
+    },
+    Bare {
+        program: PathBuf,
+        orders: Vec<String>,
+    },
+}
+
+/// Why there is nothing to be measured at all; one sentence with its remedy.
+pub fn missing() -> Option<Failure> {
+    let reason = match std::env::var_os(PREFIX) {
+        _ if !rustix::process::geteuid().is_root() => "containers are started as root",
+        None => "no installation is named",
+        Some(_) => return None,
+    };
+    Some(format!("{reason}; use: cargo xtask bench"))
 }
 
 impl Subject {
     /// The installation that `cargo xtask bench` has made.
     pub fn ours(scratch: &Scratch) -> Result<Subject, Failure> {
-        let prefix = std::env::var_os("LXC_TEST_PREFIX").ok_or(
-            "COULD NOT RUN: LXC_TEST_PREFIX names no installation; use: cargo xtask bench",
-        )?;
+        let prefix = std::env::var_os(PREFIX)
+            .ok_or_else(|| format!("{PREFIX} names no installation; use: cargo xtask bench"))?;
         Subject::lxc("ours", &Path::new(&prefix).join("bin"), scratch)
+    }
+
+    /// The floor, in a layout that has been entered.
+    pub fn bare(program: &Path, scratch: &Scratch, layout: &Layout) -> Result<Subject, Failure> {
+        let cgroups = layout.cgroups()?;
+        let word = |key: &str, value: &Path| format!("{key}={}", value.display());
+        let mut orders = vec![
+            format!("name={}", scratch.name),
+            word("rootfs", &scratch.rootfs()),
+            word("state", &scratch.path().join("bare.pids")),
+            "init=/sbin/init".to_owned(),
+        ];
+        let security = Path::new("/sys/kernel/security");
+        let bound = bundle::bound().map(Path::new);
+        let bound = bound.chain(security.is_dir().then_some(security));
+        orders.extend(bound.map(|path| word("bind", path)));
+        orders.extend(cgroups.legacy.iter().map(|path| word("legacy", path)));
+        orders.extend(cgroups.unified.iter().map(|path| word("unified", path)));
+        let tools = Tools::Bare {
+            program: program.to_owned(),
+            orders,
+        };
+        Ok(Subject::new("bare", tools, scratch))
     }
 
     fn lxc(name: &str, bin: &Path, scratch: &Scratch) -> Result<Subject, Failure> {
@@ -93,47 +145,12 @@ impl Subject {
         subject
     }
 
-    /// The command line of an act.
+    /// The command line of an act; empty where there is nothing to do.
     pub fn command(&self, act: Act<'_>) -> Vec<String> {
-        let name = self.container.as_str();
         match &self.tools {
-            Tools::Lxc { bin, lxcpath } => {
-                let (tool, more) = match act {
-                    Act::Create(config) => (
-                        "lxc-create",
-                        vec![
-                            "-f".to_owned(),
-                            shown(config),
-                            "-t".to_owned(),
-                            "busybox".to_owned(),
-                        ],
-                    ),
-                    Act::Start => ("lxc-start", vec![]),
-                    Act::Attach => ("lxc-attach", vec!["--".to_owned(), "/bin/true".to_owned()]),
-                    Act::Query => ("lxc-info", vec!["-s".to_owned()]),
-                    Act::Stop => ("lxc-stop", vec!["-k".to_owned()]),
-                    Act::Destroy => ("lxc-destroy", vec![]),
-                };
-                let mut words = vec![shown(&bin.join(tool)), "-n".to_owned(), name.to_owned()];
-                words.extend(["-P".to_owned(), shown(lxcpath)]);
-                words.extend(more);
-                words
-            }
-            Tools::Crun { bundle } => {
-                let bundle = shown(bundle);
-                let words: &[&str] = match act {
-                    Act::Start => &["run", "--detach", "--bundle", &bundle, name],
-                    Act::Attach => &["exec", name, "/bin/true"],
-                    Act::Query => &["state", name],
-                    Act::Stop | Act::Destroy => &["delete", "--force", name],
-                    // The bundle is written, not created by a command.
-                    Act::Create(_) => &["--version"],
-                };
-                std::iter::once(&"crun")
-                    .chain(words)
-                    .map(|word| (*word).to_owned())
-                    .collect()
-            }
+            Tools::Lxc { bin, lxcpath } => lxc_command(bin, lxcpath, &self.container, act),
+            Tools::Crun { bundle } => crun_command(bundle, &self.container, act),
+            Tools::Bare { program, orders } => bare_command(program, orders, act),
         }
     }
 
@@ -157,23 +174,85 @@ impl Subject {
         }
     }
 
-    /// Its containers have a monitor.
+    /// Its containers have a monitor that can be weighed.
     pub fn has_monitor(&self) -> bool {
         matches!(self.tools, Tools::Lxc { .. })
     }
+
+    /// It only shows what start and attach cost the kernel.
+    pub fn is_floor(&self) -> bool {
+        matches!(self.tools, Tools::Bare { .. })
+    }
+
+    /// Where its commands' streams go.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
 }
 
-/// All others that can be found; each that cannot is a sentence.
+fn lxc_command(bin: &Path, lxcpath: &Path, name: &str, act: Act<'_>) -> Vec<String> {
+    let config;
+    let (tool, more): (&str, &[&str]) = match act {
+        Act::Create(first) => {
+            config = shown(first);
+            ("lxc-create", &["-f", &config, "-t", "busybox"])
+        }
+        Act::Start => ("lxc-start", &[]),
+        Act::Attach => ("lxc-attach", &["--", "/bin/true"]),
+        Act::Query => ("lxc-info", &["-s"]),
+        Act::Stop => ("lxc-stop", &["-k"]),
+        Act::Destroy => ("lxc-destroy", &[]),
+    };
+    let (tool, lxcpath) = (shown(&bin.join(tool)), shown(lxcpath));
+    let words = [&tool, "-n", name, "-P", &lxcpath];
+    owned(words.iter().chain(more))
+}
+
+fn crun_command(bundle: &Path, name: &str, act: Act<'_>) -> Vec<String> {
+    let bundle = shown(bundle);
+    let words: &[&str] = match act {
+        Act::Start => &["crun", "run", "--detach", "--bundle", &bundle, name],
+        Act::Attach => &["crun", "exec", name, "/bin/true"],
+        Act::Query => &["crun", "state", name],
+        Act::Stop | Act::Destroy => &["crun", "delete", "--force", name],
+        // The bundle is written, not created by a command.
+        Act::Create(_) => &[],
+    };
+    owned(words.iter())
+}
+
+fn bare_command(program: &Path, orders: &[String], act: Act<'_>) -> Vec<String> {
+    let word = match act {
+        Act::Start => "start",
+        Act::Attach => "attach",
+        Act::Stop => "stop",
+        Act::Create(_) | Act::Query | Act::Destroy => return Vec::new(),
+    };
+    let mut words = vec![shown(program), word.to_owned()];
+    words.extend_from_slice(orders);
+    words
+}
+
+/// All others that can be found here; each that cannot is a sentence.
 pub fn peers(
     against: &[PathBuf],
     scratch: &Scratch,
+    layout: &Layout,
 ) -> Result<Vec<Result<Subject, Failure>>, Failure> {
-    let mut peers = vec![Subject::c_lxc(scratch), Subject::crun(scratch)];
+    let bare = match std::env::var_os(BARE) {
+        Some(program) => Subject::bare(Path::new(&program), scratch, layout),
+        None => Err(format!("bare: {BARE} names no program")),
+    };
+    let mut peers = vec![bare, Subject::c_lxc(scratch), Subject::crun(scratch)];
     for bin in against {
         // Asked for by name: to go on without it would be an answer to another question.
         peers.push(Ok(Subject::lxc(&shown(bin), bin, scratch)?));
     }
     Ok(peers)
+}
+
+fn owned<'a>(words: impl Iterator<Item = &'a &'a str>) -> Vec<String> {
+    words.map(|word| (*word).to_owned()).collect()
 }
 
 fn shown(path: &Path) -> String {

@@ -4,7 +4,7 @@
 //! because a static C runtime refuses a shared object. Each has its own directory, so that flags of
 //! the one do not rebuild the other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use xshell::cmd;
@@ -42,6 +42,54 @@ pub fn command(project: &Project, arguments: &[String]) -> Outcome {
 
 /// Builds the monitor and the tools, linked statically.
 pub fn programs(project: &Project, profile: Profile) -> Outcome<Programs> {
+    let built = statically(project, profile, &[MONITOR, TOOLS])?;
+    Ok(product(&built))
+}
+
+/// Builds the product, and the floor that it is measured against.
+pub fn bench_programs(project: &Project) -> Outcome<(Programs, PathBuf)> {
+    let built = statically(project, Profile::Release, &[MONITOR, TOOLS, BARE])?;
+    Ok((product(&built), built.join(BARE.1)))
+}
+
+/// What a machine is given beside the product.
+pub struct MachinePrograms {
+    /// The product.
+    pub product: Programs,
+    /// PID 1.
+    pub agent: PathBuf,
+    /// The library's verbs.
+    pub door: PathBuf,
+}
+
+/// Builds, linked statically, the product and what else a machine needs.
+pub fn machine_programs(project: &Project) -> Outcome<MachinePrograms> {
+    let built = statically(project, Profile::Release, &[MONITOR, TOOLS, AGENT, DOOR])?;
+    Ok(MachinePrograms {
+        product: product(&built),
+        agent: built.join(AGENT.1),
+        door: built.join(DOOR.1),
+    })
+}
+
+/// The product among the programs in a directory.
+fn product(built: &Path) -> Programs {
+    Programs {
+        lxc: built.join(TOOLS.1),
+        monitor: built.join(MONITOR.1),
+    }
+}
+
+/// A package and its program.
+type Static = (&'static str, &'static str);
+const MONITOR: Static = ("lxc-engine", "lxc-monitor");
+const TOOLS: Static = ("lxc-tools", "lxc");
+const AGENT: Static = ("lxc-guest", "guest-agent");
+const DOOR: Static = ("lxc-door", "lxc-door");
+const BARE: Static = ("lxc-benches", "bare");
+
+/// Builds programs that need no shared library; gives the directory in which they are.
+fn statically(project: &Project, profile: Profile, programs: &[Static]) -> Outcome<PathBuf> {
     let begun = Instant::now();
     let target = project.target.join("static");
     let host = host_triple(project)?;
@@ -51,27 +99,25 @@ pub fn programs(project: &Project, profile: Profile) -> Outcome<Programs> {
         .map_err(|error| {
             format!("libseccomp's headers are not found ({error}); try: cargo xtask setup")
         })?;
-    let release = release_flag(profile);
+    let selection = programs
+        .iter()
+        .flat_map(|(package, program)| ["--package", package, "--bin", program]);
     // Naming the host as target keeps the flags from build scripts and procedural macros, which
     // cannot be static.
     project
         .cargo()
         .args(["build", "--target", &host])
-        .args(["--package", "lxc-engine", "--bin", "lxc-monitor"])
-        .args(["--package", "lxc-tools", "--bin", "lxc"])
-        .args(release)
+        .args(selection)
+        .args(release_flag(profile))
         .env("CARGO_TARGET_DIR", &target)
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .env("LIBSECCOMP_LINK_TYPE", "static")
         .env("LIBSECCOMP_LIB_PATH", libdir)
         .quiet()
         .run()?;
-    println!("static programs: {} s", begun.elapsed().as_secs());
-    let built = target.join(host).join(directory(profile));
-    Ok(Programs {
-        lxc: built.join("lxc"),
-        monitor: built.join("lxc-monitor"),
-    })
+    // Not on standard output: what follows may be for a program to read.
+    eprintln!("static programs: {} s", begun.elapsed().as_secs());
+    Ok(target.join(host).join(directory(profile)))
 }
 
 /// Builds the C library, linked dynamically.

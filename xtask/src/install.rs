@@ -18,7 +18,7 @@ pub fn command(project: &Project, arguments: &[String]) -> Outcome {
         _ => return Err("say where to: cargo xtask install --prefix DIR".into()),
     };
     let programs = build::programs(project, Profile::Release)?;
-    install(project, &programs, &prefix)?;
+    install(project, &programs, &prefix, &prefix)?;
     println!(
         "installed below {}; not there yet: {NOT_YET}",
         prefix.display()
@@ -26,12 +26,13 @@ pub fn command(project: &Project, arguments: &[String]) -> Outcome {
     Ok(())
 }
 
-/// Lays out `programs` and the shared files below `prefix`, an absolute path.
+/// Lays out `programs` and the shared files below `place`; the files' texts name `prefix`, the
+/// absolute path at which all of it will be found.
 ///
 /// Each file is replaced in one rename: who runs or reads it sees the old or the new one. A
 /// default.conf that differs from ours is kept.
-fn install(project: &Project, programs: &Programs, prefix: &Path) -> Outcome {
-    let layout = Layout::below(prefix);
+fn install(project: &Project, programs: &Programs, place: &Path, prefix: &Path) -> Outcome {
+    let layout = Layout::below(place);
     let source = project.root.join("runtime/tools/share");
 
     let lxc = layout.bin.join("lxc");
@@ -80,9 +81,14 @@ fn install(project: &Project, programs: &Programs, prefix: &Path) -> Outcome {
 
 /// Installs for our own use below `target`, where nobody's changes are to be kept.
 pub fn afresh(project: &Project, programs: &Programs, prefix: &Path) -> Outcome {
-    match fs::remove_dir_all(prefix) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(prefix)(error).into()),
-        _ => install(project, programs, prefix),
+    staged(project, programs, prefix, prefix)
+}
+
+/// Like [`afresh`] in `place`, for a machine that will have it at `prefix`.
+pub fn staged(project: &Project, programs: &Programs, place: &Path, prefix: &Path) -> Outcome {
+    match fs::remove_dir_all(place) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(place)(error).into()),
+        _ => install(project, programs, place, prefix),
     }
 }
 

@@ -15,6 +15,7 @@ mod project;
 mod setup;
 mod test;
 mod tidy;
+mod vm_test;
 
 command_line::commands! {
     /// Installs the Debian packages that are missing; says so when none is.
@@ -31,6 +32,9 @@ command_line::commands! {
 
     /// Runs everything that is tested, or only the sections named after it.
     "test" => test::command;
+
+    /// Boots kernels under QEMU and runs the scenarios in them: see `vm-test --help`.
+    "vm-test" => vm_test::command;
 
     /// Checks the house rules: who may use whom, where unsafe may stand, what lies at top level.
     "tidy" => tidy::command;

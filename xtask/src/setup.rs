@@ -9,10 +9,12 @@ use crate::command_line::no_arguments;
 use crate::project::{Outcome, Project, need_root};
 
 /// Which part of ci/apt-packages.txt is wanted.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
     /// What building and the demonstration take.
     Build,
+    /// That, and what boots machines and runs in them.
+    Machines,
     /// That, and what tests compare us with.
     Test,
 }
@@ -22,7 +24,8 @@ pub enum Need {
 struct Package {
     name: String,
     reason: String,
-    for_tests: bool,
+    /// The least need that includes it.
+    from: Need,
 }
 
 pub fn command(project: &Project, arguments: &[String]) -> Outcome {
@@ -37,10 +40,7 @@ pub fn packages(project: &Project, need: Need, command: &str) -> Outcome {
             .sh
             .read_file(project.root.join("ci/apt-packages.txt"))?,
     )?;
-    let wanted: Vec<&Package> = list
-        .iter()
-        .filter(|package| need == Need::Test || !package.for_tests)
-        .collect();
+    let wanted: Vec<&Package> = list.iter().filter(|package| package.from <= need).collect();
     if cmd!(project.sh, "dpkg-query --version")
         .quiet()
         .ignore_stdout()
@@ -135,14 +135,15 @@ fn installed(project: &Project) -> Outcome<BTreeSet<String>> {
 
 fn parse(list: &str) -> Outcome<Vec<Package>> {
     let mut packages = Vec::new();
-    let mut for_tests = None;
+    let mut group = None;
     for (number, line) in list.lines().enumerate() {
         let wrong = |what: &str| format!("ci/apt-packages.txt:{}: {what}: {line}", number + 1);
         let (name, reason) = line.split_once('#').unwrap_or((line, ""));
         match (name.trim(), reason.trim()) {
             ("", _) => {}
-            ("[build]", _) => for_tests = Some(false),
-            ("[test]", _) => for_tests = Some(true),
+            ("[build]", _) => group = Some(Need::Build),
+            ("[machines]", _) => group = Some(Need::Machines),
+            ("[test]", _) => group = Some(Need::Test),
             (name, _) if name.contains(char::is_whitespace) => {
                 return Err(wrong("more than one package in a line").into());
             }
@@ -150,7 +151,7 @@ fn parse(list: &str) -> Outcome<Vec<Package>> {
             (name, reason) => packages.push(Package {
                 name: name.to_string(),
                 reason: reason.to_string(),
-                for_tests: for_tests.ok_or_else(|| wrong("a package above [build] and [test]"))?,
+                from: group.ok_or_else(|| wrong("a package above the first group"))?,
             }),
         }
     }
@@ -188,16 +189,16 @@ mod tests {
     #[test]
     fn the_list_is_read_line_by_line() {
         let list = "# head\n\n[build]\ngcc   # links\n[test]\nlxc # the peer # of peers\n";
-        let package = |name: &str, reason: &str, for_tests| Package {
+        let package = |name: &str, reason: &str, from| Package {
             name: name.to_string(),
             reason: reason.to_string(),
-            for_tests,
+            from,
         };
         assert_eq!(
             parse(list).unwrap(),
             [
-                package("gcc", "links", false),
-                package("lxc", "the peer # of peers", true)
+                package("gcc", "links", Need::Build),
+                package("lxc", "the peer # of peers", Need::Test)
             ]
         );
     }
@@ -206,7 +207,7 @@ mod tests {
     fn a_bad_line_is_named() {
         for (list, expected) in [
             ("[build]\ngcc\n", ":2: a package without its reason: gcc"),
-            ("gcc # links\n", ":1: a package above"),
+            ("gcc # links\n", ":1: a package above the first"),
             ("[test]\n\nlxc crun # peers\n", ":3: more than one package"),
         ] {
             let error = parse(list).unwrap_err().to_string();

@@ -17,12 +17,16 @@ use crate::output::{bounded, shown};
 use crate::project::{Outcome, Project, is_root, need_root};
 use crate::setup::{self, Need};
 use crate::tidy;
+use crate::vm_test;
 
 /// A section that takes longer than this hangs; all of them together take less.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
 
 /// The crates whose `tests/` folders drive real containers with the installed tools.
-const HOST_CRATES: [&str; 2] = ["lxc-runtime", "lxc-tools"];
+const HOST_CRATES: [&str; 3] = ["lxc-runtime", "lxc-tools", "lxc-benches"];
+
+/// The crate whose `tests/` folder drives machines.
+const MACHINE_CRATE: &str = "lxc-harness";
 
 struct Section {
     name: &'static str,
@@ -70,6 +74,10 @@ const SECTIONS: &[Section] = &[
     Section {
         name: "host",
         run: host,
+    },
+    Section {
+        name: "vm",
+        run: machines,
     },
     Section {
         name: "census",
@@ -183,7 +191,7 @@ fn unit(context: &Context) -> Outcome<Verdicts> {
     context.remember_host();
     let mut others = vec!["--workspace", "--tests"];
     let mut theirs = vec!["--lib", "--bins"];
-    for name in HOST_CRATES {
+    for name in HOST_CRATES.into_iter().chain([MACHINE_CRATE]) {
         others.extend(["--exclude", name]);
         theirs.extend(["--package", name]);
     }
@@ -229,6 +237,17 @@ fn host(context: &Context) -> Outcome<Verdicts> {
         selection.extend(["--package", name]);
     }
     context.tests(&selection)
+}
+
+/// The scenarios marked for it, in machines with two kernels.
+fn machines(context: &Context) -> Outcome<Verdicts> {
+    context.remember_host();
+    let mut harness = vm_test::prepared(context.project)?;
+    harness.arg("--ci");
+    let ran = shown(harness)?;
+    // The harness itself, on the images that it has just made.
+    let itself = context.tests(&["--package", MACHINE_CRATE, "--test", "*"])?;
+    Ok(verdicts::of_machines(&ran).and(itself))
 }
 
 /// The host after the tests must be the host before them.

@@ -91,6 +91,35 @@ pub fn of(runner: Runner, ran: &Ran, words: &str) -> Verdicts {
     verdicts
 }
 
+/// Reads the harness's last line, and its lines about what could not run.
+pub fn of_machines(ran: &Ran) -> Verdicts {
+    let mut lines = ran.text.lines();
+    let last = lines.next_back().unwrap_or_default();
+    let mut verdicts = Verdicts::default();
+    for part in last.split([',', ';']).flat_map(|part| part.split(" and ")) {
+        let Some((count, word)) = part.trim().split_once(' ') else {
+            continue;
+        };
+        let count = count.parse::<usize>().unwrap_or(0);
+        match word {
+            "passed" => verdicts.passed += count,
+            "failed" | "of the matrix" => verdicts.failed += count,
+            "could not run" => verdicts.skipped += count,
+            _ => {}
+        }
+    }
+    verdicts.could_not_run = lines
+        .filter(|line| line.contains(" could not run ") && line.contains(": "))
+        .map(|line| line.trim().to_owned())
+        .take(verdicts.skipped)
+        .collect();
+    // Nothing could run (69) is told by the counts; any other failure must be seen.
+    if ran.failure().is_some() && ran.status.code() != Some(69) && verdicts.failed == 0 {
+        verdicts.failed = 1;
+    }
+    verdicts
+}
+
 fn counts(runner: Runner, text: &str) -> Verdicts {
     match runner {
         Runner::Libtest => text
@@ -200,6 +229,28 @@ mod tests {
             verdicts.could_not_run,
             ["peers::crun: no crun here", "peers: no lxc"]
         );
+    }
+
+    #[test]
+    fn the_harness_is_read_by_its_last_line() {
+        let said = |text: &str, status: i32| {
+            let script = format!("printf '%s' \"$0\"; exit {status}");
+            let mut command = crate::output::bounded(std::time::Duration::from_secs(5), "sh");
+            command.args(["-c", &script, text]);
+            of_machines(&crate::output::shown(command).unwrap())
+        };
+        let one = "5.10 v2 a/b could not run 0.4 s: no such feature";
+        let text =
+            format!("{one}\n\n7 passed, 2 failed and 1 of the matrix, 1 could not run, in 9 s\n");
+        let verdicts = said(&text, 1);
+        assert_eq!(
+            (verdicts.passed, verdicts.failed, verdicts.skipped),
+            (7, 3, 1)
+        );
+        assert_eq!(verdicts.could_not_run, [one]);
+        assert_eq!(said("broken\n", 101).failed, 1);
+        let nothing = said("0 passed, 0 failed, 4 could not run, in 1 s\n", 69);
+        assert_eq!((nothing.failed, nothing.skipped), (0, 4));
     }
 
     #[test]

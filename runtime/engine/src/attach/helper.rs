@@ -45,7 +45,15 @@ fn begin(request: &HelperRequest, report: &OwnedFd) -> std::result::Result<(), F
         enter_cgroups(&given.cgroups).map_err(|e| step("enter the container's cgroups", &e))?;
     // From joining to exec the guest may see this process; it must not trace it.
     process::set_dumpable(false).map_err(|e| step("protect itself", &e))?;
-    join(request, &given.pidfd).map_err(|e| step("join the container's namespaces", &e))?;
+    // Delegated (nsdelegate, as systemd mounts it), a v2 cgroup takes nobody from outside who looks
+    // at it from inside: whoever is born in the nest joins the cgroup namespace after that.
+    let later = match nest {
+        Some(_) => request.join & libc::CLONE_NEWCGROUP as u64,
+        None => 0,
+    };
+    let late = namespace_files(request, &given.pidfd, later)
+        .and_then(|late| join(request, &given.pidfd, later).map(|()| late))
+        .map_err(|e| step("join the container's namespaces", &e))?;
     let spec = CloneSpec {
         namespaces: 0,
         into_cgroup: nest.as_ref().map(AsFd::as_fd),
@@ -60,7 +68,10 @@ fn begin(request: &HelperRequest, report: &OwnedFd) -> std::result::Result<(), F
                 .map_err(|e| step("report to the caller", &e))
         }
         Cloned::Child => {
-            let failure = become_guest(request, &mut given, filter.as_ref());
+            let failure = match join_each(&late) {
+                Ok(()) => become_guest(request, &mut given, filter.as_ref()),
+                Err(error) => step("join the container's cgroup namespace", &error),
+            };
             let code = match failure.errno.map(Errno::from_raw_os_error) {
                 Some(Errno::NOENT) => 127,
                 Some(Errno::ACCESS | Errno::NOEXEC) => 126,
@@ -136,8 +147,15 @@ fn make_nest(directory: &OwnedFd) -> Result<OwnedFd> {
 
 /// The clone; kernels before 5.7 have no CLONE_INTO_CGROUP: this process goes in first there.
 fn born(spec: CloneSpec<'_>, nest: Option<&OwnedFd>) -> Result<Cloned> {
+    // What the absence of clone3, of that flag, or a filter's refusal of it looks like.
+    let absent = |e: &SysError| {
+        matches!(
+            e.errno,
+            Errno::NOSYS | Errno::INVAL | Errno::TOOBIG | Errno::PERM
+        )
+    };
     match (process::clone_process(&spec), nest) {
-        (Err(_), Some(nest)) => {
+        (Err(error), Some(nest)) if absent(&error) => {
             cgroup::enter_v2(nest.as_fd())?;
             process::clone_process(&CloneSpec {
                 into_cgroup: None,
@@ -148,27 +166,44 @@ fn born(spec: CloneSpec<'_>, nest: Option<&OwnedFd>) -> Result<Cloned> {
     }
 }
 
-/// All namespaces in one call, so that there is no moment between two worlds; one by one on kernels
-/// (before 5.8) that cannot join by pidfd.
-fn join(request: &HelperRequest, pidfd: &OwnedFd) -> Result<()> {
-    if request.join == 0 {
+/// All namespaces but those for `later` in one call, so that there is no moment between two worlds;
+/// one by one on kernels (before 5.8) that cannot join by pidfd.
+fn join(request: &HelperRequest, pidfd: &OwnedFd, later: u64) -> Result<()> {
+    let now = request.join & !later;
+    if now == 0 {
         return Ok(());
     }
-    let one_by_one = match process::setns(pidfd.as_fd(), request.join) {
-        Err(error) if error.errno == Errno::INVAL => error,
-        done => return done,
-    };
-    let proc = procfs::Proc::host()?;
-    let mut fds = Vec::new();
-    for name in Namespaces(request.join).names() {
-        fds.push(proc.open_ns(request.init_pid, name)?);
+    match process::setns(pidfd.as_fd(), now) {
+        Err(error) if error.errno == Errno::INVAL => {
+            let files = namespace_files(request, pidfd, now)?;
+            match files.is_empty() {
+                true => Err(error),
+                false => join_each(&files),
+            }
+        }
+        done => done,
     }
+}
+
+/// The namespaces of `bits` as files, which can be joined where there is no host's /proc any more.
+fn namespace_files(request: &HelperRequest, pidfd: &OwnedFd, bits: u64) -> Result<Vec<OwnedFd>> {
+    if bits == 0 {
+        return Ok(Vec::new());
+    }
+    let proc = procfs::Proc::host()?;
+    let files = Namespaces(bits)
+        .names()
+        .map(|name| proc.open_ns(request.init_pid, name))
+        .collect::<Result<_>>()?;
     // The pid is that of the pidfd only as long as the latter lives.
     process::pidfd_signal(pidfd.as_fd(), 0)?;
-    if fds.is_empty() {
-        return Err(one_by_one);
-    }
-    fds.iter().try_for_each(|fd| process::setns(fd.as_fd(), 0))
+    Ok(files)
+}
+
+fn join_each(files: &[OwnedFd]) -> Result<()> {
+    files
+        .iter()
+        .try_for_each(|fd| process::setns(fd.as_fd(), 0))
 }
 
 fn compile(path: &str) -> std::result::Result<Filter, Failure> {

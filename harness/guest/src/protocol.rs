@@ -1,0 +1,211 @@
+//! What the harness asks and the agent answers: one reply to each request, in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// The name of the virtio port on which the two talk: /dev/virtio-ports/ has no udev here, so the
+/// agent finds it by this name in /sys/class/virtio-ports.
+pub const PORT: &str = "lxc.harness";
+
+/// The kernel parameter that says how cgroups are mounted: `lxc.cgroup=v1|hybrid|v2`.
+pub const LAYOUT_PARAMETER: &str = "lxc.cgroup";
+
+/// Directory of all containers in the machine.
+pub const LXCPATH: &str = "/var/lib/lxc";
+
+/// Where the modules lie and in which order they are loaded; see [`Request`] and the image.
+///
+/// Lines: `module NAME PATH NAME,NAME…` (after what it needs first, soft needs included; `-` for
+/// none) and `alias PATTERN NAME` (as modprobe matches them: `*`, `?`, `[…]`).
+pub const MODULES_INDEX: &str = "/lib/modules/index";
+
+/// How cgroups are mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// One hierarchy a controller, and a named one.
+    V1,
+    /// That, and v2 beside them on /sys/fs/cgroup/unified.
+    Hybrid,
+    /// Nothing but v2.
+    V2,
+}
+
+/// What the agent is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Say who you are. Answered by [`Reply::Hello`].
+    Hello,
+    /// Make a container's directory, config and rootfs. Answered by [`Reply::Done`].
+    Prepare(Container),
+    /// Run a program to its end. Answered by [`Reply::Ran`].
+    Run(Run),
+    /// Does the kernel have these? Answered by [`Reply::Probed`], in their order.
+    Probe(Vec<Feature>),
+    /// Count what there is. Answered by [`Reply::Census`].
+    Census,
+    /// Count until it equals `before` or `within_ms` have passed; the last count is the answer.
+    Settle {
+        /// What should be there again.
+        before: Box<Census>,
+        /// Milliseconds.
+        within_ms: u64,
+    },
+    /// Never answer again: the harness's own tests.
+    Hang,
+}
+
+/// What the agent answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// To [`Request::Hello`].
+    Hello(Hello),
+    /// It is done.
+    Done,
+    /// To [`Request::Run`].
+    Ran(Ran),
+    /// To [`Request::Probe`]: `None` = the kernel has it, else why not, as a sentence's end
+    /// (`mount_setattr: ENOSYS`).
+    Probed(Vec<Option<String>>),
+    /// To [`Request::Census`] and [`Request::Settle`].
+    Census(Box<Census>),
+    /// It could not be done: call, object, errno.
+    Failed(String),
+}
+
+/// What the machine is, when it has come up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// As uname -r says.
+    pub kernel: String,
+    /// How cgroups were mounted.
+    pub layout: Layout,
+    /// Milliseconds from the kernel's start to the agent's first instruction.
+    pub init_at_ms: u64,
+    /// Milliseconds from the kernel's start to readiness.
+    pub ready_at_ms: u64,
+}
+
+/// One container to be made below [`LXCPATH`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Its name; one path component.
+    pub name: String,
+    /// Its whole config file.
+    pub config: String,
+    /// What its rootfs holds.
+    pub rootfs: Rootfs,
+    /// More files: path below the container's directory → content. Executable when it begins `#!`.
+    pub files: BTreeMap<String, String>,
+}
+
+/// What a container's rootfs holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rootfs {
+    /// busybox under all its names, with an init that idles, a passwd and a group file.
+    #[default]
+    Busybox,
+    /// An empty directory.
+    Empty,
+    /// There is no directory.
+    None,
+}
+
+/// One program to run to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its words; the first is looked up in `environment`'s PATH.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub environment: BTreeMap<String, String>,
+    /// What it reads; nothing = /dev/null.
+    pub stdin: String,
+    /// Milliseconds after which its session is killed.
+    pub limit_ms: u64,
+}
+
+/// How a program ended and what it said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// How it ended.
+    pub ended: Ended,
+    /// Its first 256 KiB of output, made valid UTF-8.
+    pub stdout: String,
+    /// The same of its errors.
+    pub stderr: String,
+    /// Microseconds that it took.
+    pub took_us: u64,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended {
+    /// By itself, with this status.
+    Exit(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It had not when its time was up, and was killed.
+    TimedOut,
+}
+
+/// What there is on the machine, outside the agent itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census {
+    /// `PID COMMAND LINE`; kernel threads and the agent left out.
+    pub processes: BTreeSet<String>,
+    /// Every cgroup directory of every hierarchy.
+    pub cgroups: BTreeSet<String>,
+    /// Mount point, root, type, options and propagation, as the agent sees them, one line each.
+    pub mounts: BTreeSet<String>,
+    /// Network interfaces of the machine's own network namespace.
+    pub links: BTreeSet<String>,
+    /// Path, kind, mode, owner, and of regular files size and time of change; /proc, /sys,
+    /// cgroups and the inside of containers' rootfs left out.
+    pub files: BTreeSet<String>,
+    /// Complaints of the kernel since it started: WARNING, BUG, Oops, hung tasks, leaked devices.
+    pub kernel: BTreeSet<String>,
+}
+
+/// A kernel feature that scenarios may need, each with one probe in the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feature {
+    /// mount_setattr with MOUNT_ATTR_IDMAP.
+    IdmappedMounts,
+    /// openat2.
+    Openat2,
+    /// clone3 with CLONE_INTO_CGROUP.
+    CloneIntoCgroup,
+    /// pidfd_open and pidfd_send_signal.
+    Pidfd,
+    /// A v2 hierarchy is mounted.
+    Cgroup2,
+    /// v1 hierarchies are mounted.
+    CgroupV1,
+    /// The memory controller, in either version.
+    MemoryController,
+    /// The pids controller, in either version.
+    PidsController,
+    /// cgroup.kill of a v2 cgroup.
+    CgroupKill,
+    /// The freezer, in either version.
+    Freezer,
+    /// veth pairs.
+    Veth,
+    /// Bridges.
+    Bridge,
+    /// Overlay mounts.
+    Overlay,
+    /// Overlay mounts inside a user namespace.
+    OverlayInUserns,
+    /// Time namespaces.
+    TimeNamespace,
+    /// User namespaces.
+    UserNamespace,
+    /// Seccomp filters.
+    Seccomp,
+    /// close_range with CLOSE_RANGE_CLOEXEC.
+    CloseRangeCloexec,
+}

@@ -1,0 +1,270 @@
+//! All machines of a run: from a place in the matrix to a machine that is ready, again and again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use lxc_guest::protocol::{Reply, Request};
+
+use crate::image::{self, Cache, Initramfs, Kernel, KernelFiles, Payload};
+use crate::machine::{Accel, Lost, Machine, Qemu, Spec};
+use crate::story::Guest;
+use crate::verdict::{Booted, How, Place, layout_name};
+
+/// A boot takes two to four seconds; on a busy host some times that.
+const BOOT: Duration = Duration::from_secs(90);
+/// Writing a snapshot is writing some hundred megabytes.
+const SAVE: Duration = Duration::from_secs(60);
+/// A restore takes a third of a second.
+const RESTORE: Duration = Duration::from_secs(30);
+
+/// What machines are made of.
+pub struct Fleet {
+    qemu: Qemu,
+    cache: Cache,
+    kernels: Vec<Kernel>,
+    agent: PathBuf,
+    payload: Payload,
+    /// Snapshots and serial logs.
+    directory: PathBuf,
+    accel: OnceLock<Accel>,
+    /// Debian's LXC as it is in the machines, or why it is not.
+    pub peer: Result<String, String>,
+    started: AtomicUsize,
+}
+
+/// A place in the matrix whose machine has come up once.
+pub struct Berth {
+    spec: Spec,
+    snapshot: PathBuf,
+    // Nobody removes these while we are here.
+    _kernel: KernelFiles,
+    _initramfs: Initramfs,
+}
+
+/// A clean machine; dropped, it is gone without a trace.
+pub struct Restored {
+    /// The machine itself.
+    pub machine: Machine,
+    /// From QEMU's start to the first answer.
+    pub took: Duration,
+    serial: Serial,
+}
+
+/// A serial log that nobody needs once its machine is gone: what matters is in the loss.
+struct Serial(PathBuf);
+
+impl Drop for Serial {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0); // it may never have been made
+    }
+}
+
+impl Fleet {
+    /// Gathers what machines are made of; boots none.
+    ///
+    /// # Errors
+    /// Why there can be no machine at all, in a sentence with a remedy.
+    pub fn gather(
+        kernels: Vec<Kernel>,
+        cache: &Path,
+        agent: &Path,
+        prefix: &Path,
+    ) -> Result<Fleet, String> {
+        let qemu = Qemu::find().map_err(|error| error.to_string())?;
+        let directory = cache.join("machines");
+        let cache = Cache::open(cache).map_err(|error| error.to_string())?;
+        fs::create_dir_all(&directory)
+            .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
+        let mut payload = Payload::new();
+        image::ours(&mut payload, prefix)?;
+        let mut peers = payload.clone();
+        let peer = image::debian_lxc(&mut peers);
+        if peer.is_ok() {
+            payload = peers;
+        }
+        Ok(Fleet {
+            qemu,
+            cache,
+            kernels,
+            agent: agent.to_owned(),
+            payload,
+            directory,
+            accel: OnceLock::new(),
+            peer,
+            started: AtomicUsize::new(0),
+        })
+    }
+
+    /// What QEMU says of itself.
+    pub fn qemu_version(&self) -> &str {
+        &self.qemu.version
+    }
+
+    /// Makes a place's machine ready: from its snapshot if there is one that works, else by
+    /// fetching, booting and saving. The second value says how, also when it failed.
+    pub fn ready(&self, place: &Place, progress: &dyn Fn(&str)) -> (Option<Berth>, Booted) {
+        let mut booted = Booted {
+            place: place.clone(),
+            release: String::new(),
+            how: How::Kept,
+        };
+        let berth = self.berth(place, progress).and_then(|(berth, release)| {
+            booted.release = release;
+            booted.how = self.come_up(&berth, place, progress)?;
+            Ok(berth)
+        });
+        match berth {
+            Ok(berth) => (Some(berth), booted),
+            Err(why) => {
+                booted.how = How::Not(why);
+                (None, booted)
+            }
+        }
+    }
+
+    /// The files of a place's machine, made if need be.
+    fn berth(&self, place: &Place, progress: &dyn Fn(&str)) -> Result<(Berth, String), String> {
+        let known = self
+            .kernels
+            .iter()
+            .find(|kernel| kernel.name == place.kernel);
+        let kernel = known.ok_or_else(|| format!("there is no kernel {}", place.kernel))?;
+        let kernel = self
+            .cache
+            .kernel(kernel, progress)
+            .map_err(|error| error.to_string())?;
+        let initramfs = self
+            .cache
+            .initramfs(&kernel, &self.agent, &self.payload)
+            .map_err(|error| error.to_string())?;
+        let mut spec = Spec::new(
+            kernel.elf.clone(),
+            initramfs.path.clone(),
+            place.layout,
+            self.serial(place).0.clone(),
+        );
+        spec.accel = *self
+            .accel
+            .get_or_init(|| Accel::choose(&self.qemu, &spec, RESTORE));
+        let inputs = [kernel.digest.as_str(), initramfs.digest.as_str()].map(short);
+        let stem = format!("{}-{}-", place.kernel, layout_name(place.layout));
+        let snapshot = self.directory.join(format!("{stem}{}", inputs.join("-")));
+        self.forget_others(&stem, &snapshot);
+        let release = kernel.release.clone();
+        let berth = Berth {
+            spec,
+            snapshot,
+            _kernel: kernel,
+            _initramfs: initramfs,
+        };
+        Ok((berth, release))
+    }
+
+    fn come_up(
+        &self,
+        berth: &Berth,
+        place: &Place,
+        progress: &dyn Fn(&str),
+    ) -> Result<How, String> {
+        if berth.snapshot.exists() {
+            match self.restore(berth, place) {
+                Ok(_) => return Ok(How::Kept),
+                Err(lost) => progress(&format!(
+                    "{place}: the kept snapshot does not come up ({}); booting again",
+                    lost.why
+                )),
+            }
+        }
+        progress(&format!("{place}: booting"));
+        let serial = self.serial(place);
+        let spec = Spec {
+            serial: serial.0.clone(),
+            ..berth.spec.clone()
+        };
+        let begun = Instant::now();
+        let (machine, hello) =
+            Machine::boot(&self.qemu, &spec, BOOT).map_err(|lost| lost.to_string())?;
+        let answer = begun.elapsed();
+        let begun = Instant::now();
+        machine
+            .save(&berth.snapshot, SAVE)
+            .map_err(|lost| lost.to_string())?;
+        Ok(How::Fresh {
+            init_ms: hello.init_at_ms,
+            ready_ms: hello.ready_at_ms,
+            answer_ms: whole_ms(answer),
+            save_ms: whole_ms(begun.elapsed()),
+        })
+    }
+
+    /// A clean machine of a place. It must be used and dropped in the calling thread, with which
+    /// its QEMU would die.
+    pub fn restore(&self, berth: &Berth, place: &Place) -> Result<Restored, Lost> {
+        let serial = self.serial(place);
+        let spec = Spec {
+            serial: serial.0.clone(),
+            ..berth.spec.clone()
+        };
+        let begun = Instant::now();
+        let (machine, _) = Machine::restore(&self.qemu, &spec, &berth.snapshot, RESTORE)?;
+        Ok(Restored {
+            machine,
+            took: begun.elapsed(),
+            serial,
+        })
+    }
+
+    /// A serial log that no other machine of this or another run writes.
+    fn serial(&self, place: &Place) -> Serial {
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let name = format!(
+            "{}-{}.{}.{number}.serial",
+            place.kernel,
+            layout_name(place.layout),
+            std::process::id()
+        );
+        Serial(self.directory.join(name))
+    }
+
+    /// Removes the snapshots of a place that older inputs made: each is some hundred megabytes.
+    fn forget_others(&self, stem: &str, keep: &Path) {
+        let entries = fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let kept = keep.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(stem) && !name.starts_with(&*kept) {
+                // Somebody may use it still: open files stay. What cannot be removed stays too.
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+impl Guest for Restored {
+    fn ask(&mut self, request: &Request, deadline: Duration) -> Result<Reply, String> {
+        self.machine
+            .ask(request, deadline)
+            .map_err(|lost| lost.to_string())
+    }
+}
+
+impl std::fmt::Debug for Restored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Restored({})", self.serial.0.display())
+    }
+}
+
+/// Enough of a digest for a file's name.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,213 @@
+//! What a step does, and the words it becomes at each door.
+
+use std::fmt;
+
+use super::{Door, State};
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Shell words, in the machine.
+    Run(String),
+    /// Makes a container without a rootfs.
+    Create(String),
+    /// Starts it in the background.
+    Start(String),
+    /// Runs a program inside.
+    Attach {
+        /// The container.
+        name: String,
+        /// The program and its arguments.
+        command: Vec<String>,
+    },
+    /// Waits until it is in one of these states.
+    Wait {
+        /// The container.
+        name: String,
+        /// The states.
+        until: Vec<State>,
+        /// Seconds.
+        timeout: u32,
+    },
+    /// Asks it to shut down, and kills it when it has not after so many seconds.
+    Stop {
+        /// The container.
+        name: String,
+        /// Seconds; without: as long as LXC waits by itself.
+        timeout: Option<u32>,
+    },
+    /// Kills it.
+    Kill(String),
+    /// Removes it.
+    Destroy(String),
+}
+
+impl Act {
+    /// The words that are run at this door: the one table of verbs.
+    pub fn argv(&self, door: Door) -> Vec<String> {
+        let tools = door == Door::Tools;
+        let verb = |tool, verb, name: &str, more: &[&str]| {
+            let head: &[&str] = match tools {
+                true => &[tool, "-n", name],
+                false => &["lxc-door", verb, name],
+            };
+            let words = head.iter().chain(more);
+            words.map(|word| (*word).to_owned()).collect()
+        };
+        match self {
+            Act::Run(script) => ["sh", "-c", script].map(String::from).into(),
+            Act::Create(name) if tools => verb("lxc-create", "", name, &["-t", "none"]),
+            Act::Create(name) => verb("", "create", name, &[]),
+            Act::Start(name) => verb("lxc-start", "start", name, &[]),
+            Act::Attach { name, command } => {
+                let mut words: Vec<String> = verb("lxc-attach", "attach", name, &["--"]);
+                words.extend(command.iter().cloned());
+                words
+            }
+            Act::Wait {
+                name,
+                until,
+                timeout,
+            } => {
+                let (states, timeout) = (joined(until), timeout.to_string());
+                match tools {
+                    true => verb("lxc-wait", "", name, &["-s", &states, "-t", &timeout]),
+                    false => verb("", "wait", name, &[&states, &timeout]),
+                }
+            }
+            Act::Stop { name, timeout } => match timeout.map(|seconds| seconds.to_string()) {
+                None => verb("lxc-stop", "stop", name, &[]),
+                Some(seconds) if tools => verb("lxc-stop", "", name, &["-t", &seconds]),
+                Some(seconds) => verb("", "stop", name, &[&seconds]),
+            },
+            Act::Kill(name) if tools => verb("lxc-stop", "", name, &["-k"]),
+            Act::Kill(name) => verb("", "kill", name, &[]),
+            Act::Destroy(name) => verb("lxc-destroy", "destroy", name, &[]),
+        }
+    }
+
+    /// Can it be done without the `lxc-*` programs? If not: which one it names.
+    pub(super) fn tool(&self) -> Option<&str> {
+        let Act::Run(script) = self else {
+            return None;
+        };
+        let within_a_word = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        script
+            .split(|c| !within_a_word(c))
+            .find(|word| word.rsplit('/').next().unwrap_or(word).starts_with("lxc-"))
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Act::Run(script) => match script.trim().split_once('\n') {
+                None => write!(formatter, "{}", script.trim()),
+                Some((first, _)) => write!(formatter, "{first} …"),
+            },
+            Act::Create(name) => write!(formatter, "create {name}"),
+            Act::Start(name) => write!(formatter, "start {name}"),
+            Act::Attach { name, command } => write!(formatter, "attach {name}: {command:?}"),
+            Act::Wait { name, until, .. } => write!(formatter, "wait {name}: {}", joined(until)),
+            Act::Stop { name, .. } => write!(formatter, "stop {name}"),
+            Act::Kill(name) => write!(formatter, "kill {name}"),
+            Act::Destroy(name) => write!(formatter, "destroy {name}"),
+        }
+    }
+}
+
+/// The words that print the state of `name` at this door, alone on its line.
+pub fn state_question(door: Door, name: &str) -> Vec<String> {
+    let words: &[&str] = match door {
+        Door::Tools => &["lxc-info", "-n", name, "-s", "-H"],
+        Door::Library => &["lxc-door", "state", name],
+    };
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn joined(states: &[State]) -> String {
+    let names: Vec<&str> = states.iter().map(|state| state.name()).collect();
+    names.join("|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_has_words_at_both_doors() {
+        let name = || "demo".to_owned();
+        let rows = [
+            (
+                Act::Create(name()),
+                "lxc-create -n demo -t none",
+                "lxc-door create demo",
+            ),
+            (
+                Act::Start(name()),
+                "lxc-start -n demo",
+                "lxc-door start demo",
+            ),
+            (
+                Act::Attach {
+                    name: name(),
+                    command: vec!["id".into(), "-u".into()],
+                },
+                "lxc-attach -n demo -- id -u",
+                "lxc-door attach demo -- id -u",
+            ),
+            (
+                Act::Wait {
+                    name: name(),
+                    until: vec![State::Stopped, State::Running],
+                    timeout: 7,
+                },
+                "lxc-wait -n demo -s STOPPED|RUNNING -t 7",
+                "lxc-door wait demo STOPPED|RUNNING 7",
+            ),
+            (
+                Act::Stop {
+                    name: name(),
+                    timeout: None,
+                },
+                "lxc-stop -n demo",
+                "lxc-door stop demo",
+            ),
+            (
+                Act::Stop {
+                    name: name(),
+                    timeout: Some(3),
+                },
+                "lxc-stop -n demo -t 3",
+                "lxc-door stop demo 3",
+            ),
+            (
+                Act::Kill(name()),
+                "lxc-stop -n demo -k",
+                "lxc-door kill demo",
+            ),
+            (
+                Act::Destroy(name()),
+                "lxc-destroy -n demo",
+                "lxc-door destroy demo",
+            ),
+        ];
+        for (act, tools, library) in rows {
+            assert_eq!(act.argv(Door::Tools).join(" "), tools);
+            assert_eq!(act.argv(Door::Library).join(" "), library);
+            assert_eq!(act.tool(), None);
+        }
+    }
+
+    #[test]
+    fn a_script_that_names_a_tool_is_found_out() {
+        for (script, tool) in [
+            ("x=$(lxc-info -n demo)", Some("lxc-info")),
+            ("true;/usr/bin/lxc-ls", Some("/usr/bin/lxc-ls")),
+            ("cat /var/lib/lxc/demo/out", None),
+            ("echo my-lxc-thing", None),
+        ] {
+            assert_eq!(Act::Run(script.into()).tool(), tool, "{script}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What a step does: one thing, with what belongs to it.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::super::form::{States, StepForm};
+use super::super::{Act, State};
+use super::Checker;
+
+/// How many seconds lxc-wait waits when the step does not say.
+const TIMEOUT: u32 = 10;
+
+impl Checker<'_> {
+    /// The one thing that a step does.
+    pub(super) fn act(
+        &mut self,
+        whole: &Range<usize>,
+        mut form: StepForm,
+        within: Duration,
+    ) -> Act {
+        let Some((verb, object)) = self.verb(whole, &mut form) else {
+            return Act::Run(String::new());
+        };
+        self.object(verb, &object);
+        let (at, name) = (object.span(), object.into_inner());
+        let act = match verb {
+            "run" => Act::Run(name),
+            "create" => Act::Create(name),
+            "start" => Act::Start(name),
+            "attach" => Act::Attach {
+                name,
+                command: self.command(&at, form.command.take()),
+            },
+            "wait" => Act::Wait {
+                name,
+                until: self.until(&at, form.until.take()),
+                timeout: self.seconds(form.timeout.take(), within).unwrap_or(TIMEOUT),
+            },
+            "stop" => Act::Stop {
+                name,
+                timeout: self.seconds(form.timeout.take(), within),
+            },
+            "kill" => Act::Kill(name),
+            _ => Act::Destroy(name),
+        };
+        // What its verb has taken is gone from the form.
+        let left = [
+            ("command", "attach", form.command.map(|it| it.span())),
+            ("until", "wait", form.until.map(|it| it.span())),
+            ("timeout", "wait and stop", form.timeout.map(|it| it.span())),
+        ];
+        for (field, of, span) in left {
+            if let Some(span) = span {
+                self.refuse(&span, format!("{field} belongs to {of}, not to {verb}"));
+            }
+        }
+        act
+    }
+
+    /// The only verb, and what it is given.
+    fn verb(
+        &mut self,
+        whole: &Range<usize>,
+        form: &mut StepForm,
+    ) -> Option<(&'static str, Spanned<String>)> {
+        let verbs = [
+            ("run", form.run.take()),
+            ("create", form.create.take()),
+            ("start", form.start.take()),
+            ("attach", form.attach.take()),
+            ("wait", form.wait.take()),
+            ("stop", form.stop.take()),
+            ("kill", form.kill.take()),
+            ("destroy", form.destroy.take()),
+        ];
+        let names = verbs.each_ref().map(|(verb, _)| *verb).join(", ");
+        let mut given = verbs
+            .into_iter()
+            .filter_map(|(verb, object)| Some((verb, object?)));
+        let first = given.next();
+        match (&first, given.next()) {
+            (None, _) => {
+                let what = format!("a step does one thing, and this does none: {names}");
+                self.refuse(whole, what);
+            }
+            (Some((verb, _)), Some((other, object))) => {
+                let what = format!("a step does one thing, not {verb} and {other}; write two");
+                self.refuse(&object.span(), what);
+            }
+            (Some(_), None) => {}
+        }
+        first
+    }
+
+    /// Is it what the verb can be given?
+    fn object(&mut self, verb: &str, object: &Spanned<String>) {
+        let text = object.get_ref();
+        match verb {
+            "run" => {
+                if text.trim().is_empty() || text.contains('\0') {
+                    self.refuse(&object.span(), "run is empty, or has a NUL in it");
+                }
+            }
+            "create" => {
+                self.name(object);
+                if !self.containers.insert(text.clone()) {
+                    self.refuse(&object.span(), format!("{text:?} is there already"));
+                }
+            }
+            _ => self.exists(object),
+        }
+    }
+
+    fn until(&mut self, wait: &Range<usize>, until: Option<Spanned<States>>) -> Vec<State> {
+        let until = until.map(|states| states.into_inner().0);
+        if until.is_none() {
+            self.refuse(
+                wait,
+                "wait needs until = \"STATE\", or several with | between",
+            );
+        }
+        until.unwrap_or_default()
+    }
+
+    fn command(
+        &mut self,
+        attach: &Range<usize>,
+        command: Option<Spanned<Vec<String>>>,
+    ) -> Vec<String> {
+        let at = command.as_ref().map_or(attach.clone(), Spanned::span);
+        let command = command.map(Spanned::into_inner).unwrap_or_default();
+        if command.is_empty() || command.iter().any(|word| word.contains('\0')) {
+            self.refuse(
+                &at,
+                "attach needs command = [\"PROGRAM\", …], without a NUL",
+            );
+        }
+        command
+    }
+
+    /// The seconds that a tool waits by itself: fewer than the step may take.
+    fn seconds(&mut self, timeout: Option<Spanned<u32>>, within: Duration) -> Option<u32> {
+        let timeout = timeout?;
+        let seconds = *timeout.get_ref();
+        if Duration::from_secs(seconds.into()) >= within {
+            let what = format!(
+                "a timeout of {seconds} s ends after the step, which has {within:?}; say within = \"…s\""
+            );
+            self.refuse(&timeout.span(), what);
+        }
+        Some(seconds)
+    }
+}

@@ -1,0 +1,74 @@
+//! `cargo xtask vm-test`: the product and the agent built for machines, then the harness.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::build;
+use crate::command_line::Told;
+use crate::install;
+use crate::output::bounded;
+use crate::project::{Outcome, Project};
+use crate::setup::{self, Need};
+
+/// Where the machine has the product.
+const PREFIX: &str = "/opt/lxc-runtime";
+
+/// The whole matrix takes less; what takes longer hangs.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+
+pub fn command(project: &Project, arguments: &[String]) -> Outcome {
+    // Bad arguments and bad scenarios are refused before anything is installed or built.
+    ended(harness(project, &["--check"])?.args(arguments))?;
+    if arguments
+        .iter()
+        .any(|word| NO_MACHINE.contains(&word.as_str()))
+    {
+        return Ok(());
+    }
+    setup::packages(project, Need::Machines, "vm-test")?;
+    ended(prepared(project)?.args(arguments))
+}
+
+/// Arguments after which there is nothing left to be done once they have been checked.
+const NO_MACHINE: &[&str] = &["--check", "--help", "-h", "--list", "--relock"];
+
+/// The harness with everything built that its machines are given.
+pub fn prepared(project: &Project) -> Outcome<Command> {
+    let programs = build::machine_programs(project)?;
+    let place = project.target.join("vm/prefix");
+    install::staged(project, &programs.product, &place, PREFIX.as_ref())?;
+    std::fs::copy(&programs.door, place.join("bin/lxc-door"))
+        .map_err(|error| format!("{}: {error}", programs.door.display()))?;
+    let mut harness = harness(project, &[])?;
+    harness.arg("--agent").arg(&programs.agent);
+    harness.arg("--prefix").arg(&place);
+    Ok(harness)
+}
+
+/// The harness, built, about to be run in this checkout.
+fn harness(project: &Project, words: &[&str]) -> Outcome<Command> {
+    let program = built(project)?;
+    let mut command = bounded(LIMIT, program);
+    command.args(words).current_dir(&project.root);
+    command.arg("--cache").arg(project.target.join("vm"));
+    Ok(command)
+}
+
+fn built(project: &Project) -> Outcome<PathBuf> {
+    project
+        .cargo()
+        .args(["build", "--package", "lxc-harness", "--bin", "vm-test"])
+        .env("CARGO_TARGET_DIR", &project.target)
+        .quiet()
+        .run()?;
+    Ok(project.target.join("debug/vm-test"))
+}
+
+/// Runs it with our terminal; its own words say what was wrong.
+fn ended(command: &mut Command) -> Outcome {
+    match command.status()?.code() {
+        Some(0) => Ok(()),
+        Some(_) => Err(Told.into()),
+        None => Err("the harness was killed by a signal".into()),
+    }
+}
