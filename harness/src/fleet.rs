@@ -246,11 +246,9 @@ impl Fleet {
     }
 }
 
-impl Guest for Restored {
+impl Guest for Machine {
     fn ask(&mut self, request: &Request, deadline: Duration) -> Result<Reply, String> {
-        self.machine
-            .ask(request, deadline)
-            .map_err(|lost| lost.to_string())
+        Machine::ask(self, request, deadline).map_err(|lost| lost.to_string())
     }
 }
 

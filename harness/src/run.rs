@@ -270,7 +270,7 @@ fn one(fleet: &Fleet, berth: &Berth, place: &Place, scenario: &Scenario, way: Wa
     let ending = match fleet.restore(berth, place) {
         Err(lost) => could_not(&lost.to_string()),
         Ok(mut restored) => {
-            let mut ending = story::tell(&mut restored, scenario, way);
+            let mut ending = story::tell(&mut restored.machine, scenario, way);
             ending.times.restore = restored.took;
             ending
         }

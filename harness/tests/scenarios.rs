@@ -59,7 +59,11 @@ fn every_container_that_is_started_is_ended() {
                         running.clear();
                         None
                     }
-                    Act::Run(_) | Act::Create(_) | Act::Attach { .. } | Act::Destroy(_) => None,
+                    Act::Run(_)
+                    | Act::Create(_)
+                    | Act::Attach { .. }
+                    | Act::Reboot { .. }
+                    | Act::Destroy(_) => None,
                 };
             }
             let fails = |at: &&&String| {

@@ -46,6 +46,7 @@ fn one(watch: &mut Watch, feature: Feature) -> Had {
         Feature::Cgroup2 => cgroup::unified().map(drop),
         Feature::CgroupV1 => cgroup::legacy(),
         Feature::MemoryController => cgroup::controller("memory"),
+        Feature::MemoryControllerV1 => cgroup::v1_controller("memory"),
         Feature::PidsController => cgroup::controller("pids"),
         Feature::CgroupKill => cgroup::kill(),
         Feature::Freezer => cgroup::freezer(),
@@ -59,8 +60,6 @@ fn one(watch: &mut Watch, feature: Feature) -> Had {
         Feature::TimeNamespace => in_child(watch, NEW_TIME, || Ok(())),
         Feature::UserNamespace => in_child(watch, NEW_USER, map_root),
         Feature::Seccomp => in_child(watch, 0, filter),
-        // No safe function passes a flag to close_range(2).
-        Feature::CloseRangeCloexec => Err("close_range: the agent cannot try it".to_owned()),
     }
 }
 

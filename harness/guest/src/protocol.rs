@@ -186,6 +186,8 @@ pub enum Feature {
     CgroupV1,
     /// The memory controller, in either version.
     MemoryController,
+    /// The memory controller of a v1 hierarchy: kernels from 6.12 on come without.
+    MemoryControllerV1,
     /// The pids controller, in either version.
     PidsController,
     /// cgroup.kill of a v2 cgroup.
@@ -206,6 +208,4 @@ pub enum Feature {
     UserNamespace,
     /// Seccomp filters.
     Seccomp,
-    /// close_range with CLOSE_RANGE_CLOEXEC.
-    CloseRangeCloexec,
 }

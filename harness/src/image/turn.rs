@@ -24,8 +24,8 @@ pub(super) fn take(file: &Path, progress: &dyn Fn(&str)) -> io::Result<Turn> {
     match retry(|| flock(&lock, FlockOperation::NonBlockingLockExclusive)) {
         Err(Errno::WOULDBLOCK) => {
             progress(&format!(
-                "waiting for another run that holds {}",
-                file.display()
+                "waiting for whoever is at work on {}",
+                file.file_name().unwrap_or_default().to_string_lossy()
             ));
             retry(|| flock(&lock, FlockOperation::LockExclusive))?;
         }

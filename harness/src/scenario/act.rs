@@ -36,6 +36,13 @@ pub enum Act {
         /// Seconds; without: as long as LXC waits by itself.
         timeout: Option<u32>,
     },
+    /// Asks it to reboot, and waits until it runs again.
+    Reboot {
+        /// The container.
+        name: String,
+        /// Seconds.
+        timeout: u32,
+    },
     /// Kills it.
     Kill(String),
     /// Removes it.
@@ -80,6 +87,10 @@ impl Act {
                 Some(seconds) if tools => verb("lxc-stop", "", name, &["-t", &seconds]),
                 Some(seconds) => verb("", "stop", name, &[&seconds]),
             },
+            Act::Reboot { name, timeout } => match (tools, timeout.to_string()) {
+                (true, seconds) => verb("lxc-stop", "", name, &["-r", "-t", &seconds]),
+                (false, seconds) => verb("", "reboot", name, &[&seconds]),
+            },
             Act::Kill(name) if tools => verb("lxc-stop", "", name, &["-k"]),
             Act::Kill(name) => verb("", "kill", name, &[]),
             Act::Destroy(name) => verb("lxc-destroy", "destroy", name, &[]),
@@ -110,6 +121,7 @@ impl fmt::Display for Act {
             Act::Attach { name, command } => write!(formatter, "attach {name}: {command:?}"),
             Act::Wait { name, until, .. } => write!(formatter, "wait {name}: {}", joined(until)),
             Act::Stop { name, .. } => write!(formatter, "stop {name}"),
+            Act::Reboot { name, .. } => write!(formatter, "reboot {name}"),
             Act::Kill(name) => write!(formatter, "kill {name}"),
             Act::Destroy(name) => write!(formatter, "destroy {name}"),
         }
@@ -180,6 +192,14 @@ mod tests {
                 },
                 "lxc-stop -n demo -t 3",
                 "lxc-door stop demo 3",
+            ),
+            (
+                Act::Reboot {
+                    name: name(),
+                    timeout: 4,
+                },
+                "lxc-stop -n demo -r -t 4",
+                "lxc-door reboot demo 4",
             ),
             (
                 Act::Kill(name()),

@@ -57,6 +57,7 @@ pub struct StepForm {
     pub attach: Option<Spanned<String>>,
     pub wait: Option<Spanned<String>>,
     pub stop: Option<Spanned<String>>,
+    pub reboot: Option<Spanned<String>>,
     pub kill: Option<Spanned<String>>,
     pub destroy: Option<Spanned<String>>,
     // How.

@@ -57,9 +57,17 @@ pub fn legacy() -> Had {
     }
 }
 
+/// Whether a v1 hierarchy has the controller.
+pub fn v1_controller(name: &str) -> Had {
+    match any_v1(|mount| mount.has_v1_controller(name))? {
+        true => Ok(()),
+        false => Err(format!("no v1 hierarchy has the controller {name}")),
+    }
+}
+
 /// Whether a controller is there for the groups below the root, in either version.
 pub fn controller(name: &str) -> Had {
-    if any_v1(|mount| mount.has_v1_controller(name))? {
+    if v1_controller(name).is_ok() {
         return Ok(());
     }
     let available = match unified() {

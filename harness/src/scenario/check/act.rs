@@ -9,7 +9,7 @@ use super::super::form::{States, StepForm};
 use super::super::{Act, State};
 use super::Checker;
 
-/// How many seconds lxc-wait waits when the step does not say.
+/// How many seconds wait and reboot wait when the step does not say.
 const TIMEOUT: u32 = 10;
 
 impl Checker<'_> {
@@ -42,6 +42,10 @@ impl Checker<'_> {
                 name,
                 timeout: self.seconds(form.timeout.take(), within),
             },
+            "reboot" => Act::Reboot {
+                name,
+                timeout: self.seconds(form.timeout.take(), within).unwrap_or(TIMEOUT),
+            },
             "kill" => Act::Kill(name),
             _ => Act::Destroy(name),
         };
@@ -49,7 +53,11 @@ impl Checker<'_> {
         let left = [
             ("command", "attach", form.command.map(|it| it.span())),
             ("until", "wait", form.until.map(|it| it.span())),
-            ("timeout", "wait and stop", form.timeout.map(|it| it.span())),
+            (
+                "timeout",
+                "wait, stop and reboot",
+                form.timeout.map(|it| it.span()),
+            ),
         ];
         for (field, of, span) in left {
             if let Some(span) = span {
@@ -72,6 +80,7 @@ impl Checker<'_> {
             ("attach", form.attach.take()),
             ("wait", form.wait.take()),
             ("stop", form.stop.take()),
+            ("reboot", form.reboot.take()),
             ("kill", form.kill.take()),
             ("destroy", form.destroy.take()),
         ];

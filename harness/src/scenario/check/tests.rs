@@ -386,7 +386,7 @@ fn what_cannot_be_meant_is_refused_at_its_line() {
         (
             format!("{HEAD}[[step]]\nkill = \"demo\"\ntimeout = 3"),
             6,
-            "timeout belongs to wait and stop",
+            "timeout belongs to wait, stop and reboot",
         ),
         (
             format!("{HEAD}{wait}\ntimeout = 20"),
