@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use lxc_guest::protocol::{Reply, Request};
 
+use crate::image::turn::{self, InUse};
 use crate::image::{self, Cache, Initramfs, Kernel, KernelFiles, Payload};
 use crate::machine::{Accel, Lost, Machine, Qemu, Spec};
 use crate::story::Guest;
@@ -40,6 +41,7 @@ pub struct Berth {
     spec: Spec,
     snapshot: PathBuf,
     // Nobody removes these while we are here.
+    _snapshot: Option<InUse>,
     _kernel: KernelFiles,
     _initramfs: Initramfs,
 }
@@ -111,11 +113,14 @@ impl Fleet {
             release: String::new(),
             how: How::Kept,
         };
-        let berth = self.berth(place, progress).and_then(|(berth, release)| {
-            booted.release = release;
-            booted.how = self.come_up(&berth, place, progress)?;
-            Ok(berth)
-        });
+        let berth = self
+            .berth(place, progress)
+            .and_then(|(mut berth, release)| {
+                booted.release = release;
+                booted.how = self.come_up(&berth, place, progress)?;
+                berth._snapshot = turn::in_use(&berth.snapshot).ok();
+                Ok(berth)
+            });
         match berth {
             Ok(berth) => (Some(berth), booted),
             Err(why) => {
@@ -157,6 +162,7 @@ impl Fleet {
         let berth = Berth {
             spec,
             snapshot,
+            _snapshot: None,
             _kernel: kernel,
             _initramfs: initramfs,
         };
@@ -238,9 +244,8 @@ impl Fleet {
         for path in entries.map(|entry| entry.path()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let kept = keep.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with(stem) && !name.starts_with(&*kept) {
-                // Somebody may use it still: open files stay. What cannot be removed stays too.
-                let _ = fs::remove_file(&path);
+            if name.starts_with(stem) && !name.starts_with(&*kept) && !turn::is_in_use(&path) {
+                let _ = fs::remove_file(&path); // what cannot be removed stays
             }
         }
     }

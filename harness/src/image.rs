@@ -28,7 +28,7 @@ mod modules;
 mod payload;
 mod relock;
 mod subject;
-mod turn;
+pub(crate) mod turn;
 mod unpacked;
 mod vmlinux;
 

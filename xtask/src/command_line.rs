@@ -21,9 +21,9 @@ macro_rules! commands {
 }
 pub(crate) use commands;
 
-/// A failure that the command itself has told the user about.
+/// A failure that the command itself has told the user about, and the exit status for it.
 #[derive(Debug)]
-pub struct Told;
+pub struct Told(pub u8);
 
 impl std::error::Error for Told {}
 
@@ -33,7 +33,8 @@ impl std::fmt::Display for Told {
     }
 }
 
-/// Runs the command named by the first argument. Exit status: 0 done, 1 failed, 2 misused.
+/// Runs the command named by the first argument. Exit status: 0 done, 1 failed, 2 misused; others
+/// are the command's own.
 pub fn run(commands: &[Row]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some(word) = arguments.first() else {
@@ -50,11 +51,13 @@ pub fn run(commands: &[Row]) -> ExitCode {
     };
     match Project::find().and_then(|project| (row.run)(&project, &arguments[1..])) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<Told>() => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("xtask {word}: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref() {
+            Some(Told(status)) => ExitCode::from(*status),
+            None => {
+                eprintln!("xtask {word}: {error}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

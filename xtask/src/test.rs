@@ -122,7 +122,7 @@ pub fn command(project: &Project, arguments: &[String]) -> Outcome {
     }
     print!("\n{}", closing(&results));
     if results.iter().any(|(_, verdicts, _)| verdicts.failed > 0) {
-        return Err(Told.into());
+        return Err(Told(1).into());
     }
     Ok(())
 }

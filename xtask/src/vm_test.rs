@@ -68,7 +68,7 @@ fn built(project: &Project) -> Outcome<PathBuf> {
 fn ended(command: &mut Command) -> Outcome {
     match command.status()?.code() {
         Some(0) => Ok(()),
-        Some(_) => Err(Told.into()),
+        Some(status) => Err(Told(u8::try_from(status).unwrap_or(1)).into()),
         None => Err("the harness was killed by a signal".into()),
     }
 }

@@ -36,19 +36,19 @@ pub(super) fn take(file: &Path, progress: &dyn Fn(&str)) -> io::Result<Turn> {
 
 /// Held by whoever uses a file or directory of the cache: as long as it is, nobody removes it.
 #[derive(Debug)]
-pub(super) struct InUse {
+pub(crate) struct InUse {
     _lock: File,
 }
 
 /// Says that `path` is in use. Called in the turn in which it was found.
-pub(super) fn in_use(path: &Path) -> io::Result<InUse> {
+pub(crate) fn in_use(path: &Path) -> io::Result<InUse> {
     let lock = File::open(path)?;
     retry(|| flock(&lock, FlockOperation::NonBlockingLockShared))?;
     Ok(InUse { _lock: lock })
 }
 
 /// Tells whether somebody said so.
-pub(super) fn is_in_use(path: &Path) -> bool {
+pub(crate) fn is_in_use(path: &Path) -> bool {
     let Ok(file) = File::open(path) else {
         return false;
     };

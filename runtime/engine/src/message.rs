@@ -83,8 +83,8 @@ pub enum Report {
     Failed(Failure),
 }
 
-/// The attach helper's report. `Attached` is followed by `Failed` if the program could not be
-/// executed, by the socket's end if it could.
+/// What the attach helper and the attached process report; the socket's end, when both have let go
+/// of it, says that the program has begun unless it was said that it has not.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum AttachReport {
     /// The attached process; its pidfd travels along.
@@ -92,8 +92,11 @@ pub enum AttachReport {
         /// Pid as the helper's parent sees it.
         pid: i32,
     },
-    /// It failed.
+    /// Nobody was attached.
     Failed(Failure),
+    /// The attached process itself: why it has not become the program. Before or after the helper's
+    /// word about it.
+    NotBegun(Failure),
 }
 
 /// Sends one message; `fds` travel with it.

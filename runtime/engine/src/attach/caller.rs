@@ -258,22 +258,28 @@ fn hear(socket: &OwnedFd, name: &str) -> Result<(i32, OwnedFd, Option<Failure>),
             _ => broken("hear from the attach helper", &error),
         })
     };
-    match next()? {
-        Some((AttachReport::Attached { pid }, fds)) => {
-            let pidfd = fds.into_iter().next().ok_or_else(lost)?;
-            match next() {
-                Ok(Some((AttachReport::Failed(failure), _))) => Ok((pid, pidfd, Some(failure))),
-                Ok(_) => Ok((pid, pidfd, None)),
-                Err(failure) => {
+    let mut born: Option<(i32, OwnedFd)> = None;
+    let mut not_begun = None;
+    // The helper and the one who was born speak for themselves: in which order is the scheduler's.
+    loop {
+        match next() {
+            Ok(Some((AttachReport::Attached { pid }, fds))) => {
+                born = Some((pid, fds.into_iter().next().ok_or_else(lost)?));
+            }
+            Ok(Some((AttachReport::NotBegun(failure), _))) => not_begun = Some(failure),
+            Ok(Some((AttachReport::Failed(failure), _))) => return Err(failure),
+            Ok(None) => break,
+            Err(failure) => {
+                if let Some((_, pidfd)) = born {
                     // What has not begun by now must not begin later.
                     let _ = process::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
-                    Err(failure)
                 }
+                return Err(failure);
             }
         }
-        Some((AttachReport::Failed(failure), _)) => Err(failure),
-        None => Err(lost()),
     }
+    let (pid, pidfd) = born.ok_or_else(lost)?;
+    Ok((pid, pidfd, not_begun))
 }
 
 impl Attached {

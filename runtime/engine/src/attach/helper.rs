@@ -77,7 +77,7 @@ fn begin(request: &HelperRequest, report: &OwnedFd) -> std::result::Result<(), F
                 Some(Errno::ACCESS | Errno::NOEXEC) => 126,
                 _ => 255,
             };
-            let _ = message::send(report.as_fd(), &AttachReport::Failed(failure), &[]);
+            let _ = message::send(report.as_fd(), &AttachReport::NotBegun(failure), &[]);
             process::exit_now(code)
         }
     }
