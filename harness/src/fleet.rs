@@ -21,6 +21,9 @@ const SAVE: Duration = Duration::from_secs(60);
 /// A restore takes a third of a second.
 const RESTORE: Duration = Duration::from_secs(30);
 
+/// How the names of serial logs end.
+const SERIAL: &str = ".serial";
+
 /// What machines are made of.
 pub struct Fleet {
     qemu: Qemu,
@@ -80,6 +83,7 @@ impl Fleet {
         let cache = Cache::open(cache).map_err(|error| error.to_string())?;
         fs::create_dir_all(&directory)
             .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
+        sweep_serial_logs(&directory);
         let mut payload = Payload::new();
         image::ours(&mut payload, prefix)?;
         let mut peers = payload.clone();
@@ -226,12 +230,9 @@ impl Fleet {
     /// A serial log that no other machine of this or another run writes.
     fn serial(&self, place: &Place) -> Serial {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let name = format!(
-            "{}-{}.{}.{number}.serial",
-            place.kernel,
-            layout_name(place.layout),
-            std::process::id()
-        );
+        let (kernel, layout) = (&place.kernel, layout_name(place.layout));
+        let pid = std::process::id();
+        let name = format!("{kernel}-{layout}.{number}.{pid}{SERIAL}");
         Serial(self.directory.join(name))
     }
 
@@ -263,6 +264,19 @@ impl std::fmt::Debug for Restored {
     }
 }
 
+/// Removes the serial logs of runs that were killed; a log's name ends with its run's pid.
+fn sweep_serial_logs(directory: &Path) {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let stem = name.strip_suffix(SERIAL);
+        let pid = stem.and_then(|stem| stem.rsplit('.').next());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_file(&path); // the next run tries again
+        }
+    }
+}
+
 /// Enough of a digest for a file's name.
 fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
@@ -270,4 +284,23 @@ fn short(digest: &str) -> &str {
 
 fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_logs_of_runs_that_are_gone_are_swept() {
+        let directory = tempfile::tempdir().unwrap();
+        let ours = format!("6.1-v2.0.{}.serial", std::process::id());
+        // No pid is that large.
+        let names = [&*ours, "6.1-v2.3.99999999.serial", "6.1-v2-aaaa-bbbb"];
+        for name in names {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        sweep_serial_logs(directory.path());
+        let left = |name: &str| directory.path().join(name).exists();
+        assert_eq!(names.map(left), [true, false, true]);
+    }
 }

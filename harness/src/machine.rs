@@ -246,7 +246,7 @@ impl Machine {
         let mut stream = self.port.until(deadline, self.process.pidfd());
         let answer = frame::send(&mut stream, request).and_then(|()| frame::receive(&mut stream));
         answer.map_err(|error| {
-            let failure = channel::failure(&error, "the agent", &name(request), deadline);
+            let failure = channel::failure(&error, "the agent", &request.to_string(), deadline);
             self.give_up(&failure)
         })
     }
@@ -266,19 +266,6 @@ impl Machine {
             self.process.last_output().as_deref(),
         );
         self.lost.insert(lost).clone()
-    }
-}
-
-/// What a request is called in a sentence.
-fn name(request: &Request) -> String {
-    match request {
-        Request::Hello => "Hello".to_owned(),
-        Request::Prepare(container) => format!("Prepare ({})", container.name),
-        Request::Run(run) => format!("Run ({})", run.argv.join(" ")),
-        Request::Probe(_) => "Probe".to_owned(),
-        Request::Census => "Census".to_owned(),
-        Request::Settle { .. } => "Settle".to_owned(),
-        Request::Hang => "Hang".to_owned(),
     }
 }
 

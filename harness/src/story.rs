@@ -269,18 +269,9 @@ fn feature_name(feature: Feature) -> String {
 }
 
 fn out_of_turn(request: &Request, reply: Reply) -> Verdict {
-    let asked = match request {
-        Request::Hello => "Hello".to_owned(),
-        Request::Prepare(container) => format!("Prepare({})", container.name),
-        Request::Run(run) => format!("Run({})", run.argv.join(" ")),
-        Request::Probe(_) => "Probe".to_owned(),
-        Request::Census => "Census".to_owned(),
-        Request::Settle { .. } => "Settle".to_owned(),
-        Request::Hang => "Hang".to_owned(),
-    };
     Verdict::CouldNotRun(match reply {
-        Reply::Failed(why) => format!("the agent could not do {asked}: {why}"),
-        other => format!("the agent answered {asked} with {other:?}"),
+        Reply::Failed(why) => format!("the agent could not do {request}: {why}"),
+        other => format!("the agent answered {request} with {other:?}"),
     })
 }
 

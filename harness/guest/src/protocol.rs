@@ -1,6 +1,7 @@
 //! What the harness asks and the agent answers: one reply to each request, in order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,21 @@ pub enum Request {
     },
     /// Never answer again: the harness's own tests.
     Hang,
+}
+
+impl fmt::Display for Request {
+    /// What it is called in a sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Request::Hello => f.write_str("Hello"),
+            Request::Prepare(container) => write!(f, "Prepare ({})", container.name),
+            Request::Run(run) => write!(f, "Run ({})", run.argv.join(" ")),
+            Request::Probe(_) => f.write_str("Probe"),
+            Request::Census => f.write_str("Census"),
+            Request::Settle { .. } => f.write_str("Settle"),
+            Request::Hang => f.write_str("Hang"),
+        }
+    }
 }
 
 /// What the agent answers.

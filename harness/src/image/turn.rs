@@ -86,7 +86,7 @@ mod tests {
             assert!(
                 says.recv_timeout(limit)
                     .unwrap()
-                    .starts_with("waiting for another run")
+                    .starts_with("waiting for whoever is at work")
             );
             assert!(says.recv_timeout(Duration::from_millis(50)).is_err());
             drop(first);
