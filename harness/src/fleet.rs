@@ -1,9 +1,10 @@
 //! All machines of a run: from a place in the matrix to a machine that is ready, again and again.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use lxc_guest::protocol::{Reply, Request};
@@ -34,6 +35,8 @@ pub struct Fleet {
     /// Snapshots and serial logs.
     directory: PathBuf,
     accel: OnceLock<Accel>,
+    /// Kernels that cannot be had, and why. Held while one is fetched: one mirror, one at a time.
+    failed: Mutex<BTreeMap<String, String>>,
     /// Debian's LXC as it is in the machines, or why it is not.
     pub peer: Result<String, String>,
     started: AtomicUsize,
@@ -99,6 +102,7 @@ impl Fleet {
             payload,
             directory,
             accel: OnceLock::new(),
+            failed: Mutex::default(),
             peer,
             started: AtomicUsize::new(0),
         })
@@ -141,10 +145,7 @@ impl Fleet {
             .iter()
             .find(|kernel| kernel.name == place.kernel);
         let kernel = known.ok_or_else(|| format!("there is no kernel {}", place.kernel))?;
-        let kernel = self
-            .cache
-            .kernel(kernel, progress)
-            .map_err(|error| error.to_string())?;
+        let kernel = self.kernel(kernel, progress)?;
         let initramfs = self
             .cache
             .initramfs(&kernel, &self.agent, &self.payload)
@@ -171,6 +172,20 @@ impl Fleet {
             _initramfs: initramfs,
         };
         Ok((berth, release))
+    }
+
+    /// A kernel's files. What could not be fetched once is not tried again for another layout: a
+    /// mirror that does not answer takes minutes to be given up.
+    fn kernel(&self, kernel: &Kernel, progress: &dyn Fn(&str)) -> Result<KernelFiles, String> {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = failed.get(&kernel.name) {
+            return Err(why.clone());
+        }
+        let files = self.cache.kernel(kernel, progress);
+        files.map_err(|error| {
+            failed.insert(kernel.name.clone(), error.to_string());
+            error.to_string()
+        })
     }
 
     fn come_up(

@@ -268,7 +268,8 @@ impl Report {
         for machine in &self.machines {
             let how = match &machine.how {
                 How::Kept => "snapshot kept from before".to_owned(),
-                How::Not(why) => format!("did not come up: {}", first_line(why)),
+                // Why stands above, with all that could not run.
+                How::Not(_) => "did not come up".to_owned(),
                 How::Fresh {
                     init_ms,
                     ready_ms,

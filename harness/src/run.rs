@@ -220,8 +220,8 @@ pub fn play(matrix: &Matrix<'_>, fleet: &Result<Fleet, String>, jobs: usize) -> 
 enum Event {
     /// In words.
     Progress(String),
-    /// A machine came up, or not.
-    Booted(Booted),
+    /// A machine came up; or not, and then these cells could not run.
+    Booted(Booted, Vec<Told>),
     /// A cell was judged.
     Told(Told),
 }
@@ -237,28 +237,23 @@ fn up(column: &Column<'_>, fleet: &Result<Fleet, String>, events: &Sender<Event>
             send(events, Event::Progress(text.to_owned()));
         }),
         Err(why) => {
-            let how = How::Not(why.clone());
-            let (place, release) = (column.place.clone(), String::new());
-            (
-                None,
-                Booted {
-                    place,
-                    release,
-                    how,
-                },
-            )
+            let booted = Booted {
+                place: column.place.clone(),
+                release: String::new(),
+                how: How::Not(why.clone()),
+            };
+            (None, booted)
         }
     };
-    if let How::Not(why) = &booted.how {
-        for (scenario, way) in &column.cells {
-            let ending = could_not(why);
-            send(
-                events,
-                Event::Told(told(&column.place, scenario, *way, ending)),
-            );
-        }
-    }
-    send(events, Event::Booted(booted));
+    let cells = match &booted.how {
+        How::Not(why) => column
+            .cells
+            .iter()
+            .map(|(scenario, way)| told(&column.place, scenario, *way, could_not(why)))
+            .collect(),
+        How::Kept | How::Fresh { .. } => Vec::new(),
+    };
+    send(events, Event::Booted(booted, cells));
     berth
 }
 
@@ -320,7 +315,7 @@ fn listen(heard: &Receiver<Event>, total: usize) -> (Vec<Booted>, Vec<Told>) {
     for event in heard {
         let line = match &event {
             Event::Progress(text) => Some(text.clone()),
-            Event::Booted(booted) => match &booted.how {
+            Event::Booted(booted, _) => match &booted.how {
                 How::Not(why) => Some(format!("{}: did not come up: {why}", booted.place)),
                 How::Kept => Some(format!("{}: snapshot found", booted.place)),
                 How::Fresh { answer_ms, .. } => {
@@ -348,7 +343,10 @@ fn listen(heard: &Receiver<Event>, total: usize) -> (Vec<Booted>, Vec<Told>) {
         }
         match event {
             Event::Progress(_) => {}
-            Event::Booted(booted) => machines.push(booted),
+            Event::Booted(booted, without) => {
+                machines.push(booted);
+                cells.extend(without);
+            }
             Event::Told(told) => cells.push(told),
         }
     }

@@ -109,7 +109,10 @@ pub fn of_machines(ran: &Ran) -> Verdicts {
         }
     }
     verdicts.could_not_run = lines
-        .filter(|line| line.contains(" could not run ") && line.contains(": "))
+        .filter(|line| {
+            let cell = line.contains(" could not run ") && line.contains(": ");
+            cell || line.contains(": did not come up: ")
+        })
         .map(|line| line.trim().to_owned())
         .take(verdicts.skipped)
         .collect();
