@@ -8,6 +8,11 @@ use support::{Call, Lab, Peer, Ran, Side, eventually};
 
 const OWNER: &str = "t2";
 
+/// An init that can be frozen at any moment. busybox' init starts its programs by vfork(2): one that
+/// is frozen between that and the execution keeps its parent from freezing, and the v1 freezer says
+/// FREEZING for ever.
+const FREEZABLE: &str = "lxc.init.cmd = /bin/sleep 1000";
+
 /// What a command said, without what differs from one moment to the next.
 fn said(ran: &Ran) -> (i32, String) {
     let changing = ["CPU use", "BlkIO use", "Memory use", "KMem use"];
@@ -233,7 +238,7 @@ fn their_freezer_and_limits_work_on_ours() {
     let Some(_peer) = Peer::of(&lab, TEST) else {
         return;
     };
-    let name = lab.busybox("c1", "");
+    let name = lab.busybox("c1", FREEZABLE);
     lab.start(&name);
     let waits = ["-n", &name, "-s", "FROZEN", "-t", "15"];
     let waiters = Side::BOTH.map(|side| side.tool(&lab, "lxc-wait", &waits).start());
@@ -451,7 +456,7 @@ fn attaching_to_a_frozen_container_is_refused() {
     let Some(_peer) = Peer::of(&lab, TEST) else {
         return;
     };
-    let name = lab.busybox("c1", "");
+    let name = lab.busybox("c1", FREEZABLE);
     lab.start(&name);
     lab.peer("lxc-freeze", &["-n", &name]).run().exits(0);
     lab.tool("lxc-attach", &["-n", &name, "--", "touch", "/begun"])
@@ -474,7 +479,7 @@ fn a_frozen_leftover_is_thawed_to_die() {
     let Some(peer) = Peer::of(&lab, TEST) else {
         return;
     };
-    let name = lab.busybox("c1", "");
+    let name = lab.busybox("c1", FREEZABLE);
     let before = lab.census();
     for next in ["lxc-stop", "lxc-start"] {
         lab.start(&name);
