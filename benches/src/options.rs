@@ -17,7 +17,8 @@ pub const HELP: &str = "\
 Usage: cargo xtask bench [OPTION...] [-- CRITERION-OPTION...]
 
 Measures start, start and stop, attach, lxc-info -s and the monitor's memory: ours beside peers and
-beside `bare`, on this host's cgroups and on v2 alone, cold and hot.
+beside `bare`, on this host's cgroups and on v2 alone, cold and hot; and state() through the C library,
+ours beside C LXC's, each on both monitors.
 
   --rounds N       Samples of each figure (default 20); from 10 on criterion keeps the series
   --quick          3 rounds: shows that everything can be measured, not how fast it is

@@ -8,7 +8,8 @@ use crate::Failure;
 use crate::memory::Size;
 use crate::operations::{Comparison, ROWS};
 use crate::rounds::{Field, Series};
-use crate::statistics::Summary;
+use crate::state::{self, Pair};
+use crate::statistics::{Summary, ratios};
 
 /// Everything that was measured.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Report<'a> {
     pub times: &'a [Series],
     /// One a subject of the first field; `None` where there is no monitor.
     pub sizes: Vec<Option<Size>>,
+    /// state() through the C library, in the first field.
+    pub states: &'a [Pair],
     /// Kernel operations of ours and of its floor.
     pub operations: Vec<Comparison>,
 }
@@ -67,6 +70,7 @@ impl Report<'_> {
                 "Somebody else worked on this machine: take the figures again when it is quiet.\n";
         }
         self.monitors(width.unwrap_or(0), &mut out);
+        self.asked(&mut out);
         for comparison in &self.operations {
             operations(comparison, &mut out);
         }
@@ -85,8 +89,8 @@ impl Report<'_> {
             let Some(times) = Summary::of(&series.samples[which]) else {
                 continue;
             };
-            let ratio = ratio(series, which)
-                .map_or(String::new(), |ratio| format!("  ratio {}", shown(ratio)));
+            let ratio = ratio(which, &series.samples[0], &series.samples[which]);
+            let ratio = ratio.map_or(String::new(), |ratio| format!("  ratio {}", shown(ratio)));
             let _ = writeln!(
                 out,
                 "  {:<width$}  {:<21}{ratio}",
@@ -112,6 +116,37 @@ impl Report<'_> {
                 size.own(),
                 size.private_dirty,
                 size.pss
+            );
+        }
+    }
+
+    /// A line for each library and monitor.
+    fn asked(&self, out: &mut String) {
+        let calls = state::CALLS;
+        let _ = writeln!(
+            out,
+            "\nstate() of liblxc.so.1: library, monitor; microseconds, a sample the median of {calls} calls"
+        );
+        let width = |name: fn(&Pair) -> &str| {
+            let lengths = self.states.iter().map(|pair| name(pair).chars().count());
+            lengths.max().unwrap_or(0)
+        };
+        let (libraries, monitors) = (
+            width(|pair| &pair.library.name),
+            width(|pair| &pair.monitor),
+        );
+        for (which, pair) in self.states.iter().enumerate() {
+            let Some(times) = Summary::of(&pair.samples) else {
+                continue;
+            };
+            let ratio = ratio(which, &self.states[0].samples, &pair.samples);
+            let ratio = ratio.map_or(String::new(), |ratio| format!("  ratio {}", shown(ratio)));
+            let _ = writeln!(
+                out,
+                "  {:<libraries$}  {:<monitors$}  {:<21}{ratio}",
+                pair.library.name,
+                pair.monitor,
+                shown(times)
             );
         }
     }
@@ -143,9 +178,22 @@ impl Report<'_> {
             "could_not_run": self.absent,
             "times": times,
             "monitors": monitors,
+            "states": (0..self.states.len()).map(|which| self.json_of_state(which)).collect::<Vec<_>>(),
             "operations": self.operations.iter().map(json_of_operations).collect::<Vec<_>>(),
         });
         format!("{all:#}\n")
+    }
+
+    fn json_of_state(&self, which: usize) -> Value {
+        let pair = &self.states[which];
+        json!({
+            "library": pair.library.name,
+            "monitor": pair.monitor,
+            "calls_a_sample": state::CALLS,
+            "median_us": Summary::of(&pair.samples).map(|summary| summary.median),
+            "ratio_of_ours": ratio(which, &self.states[0].samples, &pair.samples).map(json_of_ratio),
+            "samples_us": pair.samples,
+        })
     }
 
     fn json_of(&self, series: &Series) -> Vec<Value> {
@@ -157,9 +205,7 @@ impl Report<'_> {
                 "temperature": series.temperature.name(),
                 "subject": field.subjects[which].name,
                 "median_ms": Summary::of(samples).map(|summary| summary.median),
-                "ratio_of_ours": ratio(series, which).map(|ratio| {
-                    json!({ "median": ratio.median, "lower": ratio.lower, "upper": ratio.upper })
-                }),
+                "ratio_of_ours": ratio(which, &series.samples[0], samples).map(json_of_ratio),
                 "samples_ms": samples,
             })
         };
@@ -169,6 +215,10 @@ impl Report<'_> {
             .map(row)
             .collect()
     }
+}
+
+fn json_of_ratio(ratio: Summary) -> Value {
+    json!({ "median": ratio.median, "lower": ratio.lower, "upper": ratio.upper })
 }
 
 /// Counts of ours and of its floor, side by side, and whether the floor still is one.
@@ -218,15 +268,10 @@ fn shown(summary: Summary) -> String {
     format!("{median:.2} ({lower:.2}–{upper:.2})")
 }
 
-/// Ours to that subject's; `None` for ours itself and for what that subject does not do.
-pub fn ratio(series: &Series, which: usize) -> Option<Summary> {
+/// Ours, the first of all, to the one in that place; `None` for ours itself and for who does not do it.
+fn ratio(which: usize, ours: &[f64], samples: &[f64]) -> Option<Summary> {
     match which {
         0 => None,
-        _ => Summary::of(&ratios(series, which)),
+        _ => Summary::of(&ratios(ours, samples)),
     }
-}
-
-/// Ours to that subject's, a quotient a round.
-pub fn ratios(series: &Series, which: usize) -> Vec<f64> {
-    crate::statistics::ratios(&series.samples[0], &series.samples[which])
 }

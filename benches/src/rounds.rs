@@ -147,7 +147,7 @@ pub fn measure(fields: &[Field], rounds: usize) -> Result<Vec<Series>, Failure> 
 
 /// In which order subjects take their turns: in a few rounds everyone is first as often as anyone else
 /// and comes behind everyone else, because the kernel still clears up after the one before.
-fn order(round: usize, subjects: usize) -> Vec<usize> {
+pub(crate) fn order(round: usize, subjects: usize) -> Vec<usize> {
     let turns = (0..subjects).map(|turn| (round / 2 + turn) % subjects);
     match round % 2 {
         0 => turns.collect(),
@@ -185,12 +185,12 @@ pub fn monitor_sizes(field: &Field, scratch: &Scratch) -> Result<Vec<Option<Size
         if !subject.has_monitor() {
             return Ok(None);
         }
-        subject.act(Act::Start)?;
-        let size = subject
-            .act(Act::Attach)
-            .and_then(|_| memory::monitor(&scratch.lxcpath(), &scratch.name))
-            .and_then(Size::of);
-        subject.act(Act::Stop)?;
+        let size = subject.running(|| {
+            subject
+                .act(Act::Attach)
+                .and_then(|_| memory::monitor(&scratch.lxcpath(), &scratch.name))
+                .and_then(Size::of)
+        });
         size.map(Some)
     };
     field.subjects.iter().map(weigh).collect()

@@ -57,6 +57,13 @@ enum Tools {
     },
 }
 
+/// The installation that is measured.
+pub(crate) fn prefix() -> Result<PathBuf, Failure> {
+    std::env::var_os(PREFIX)
+        .map(PathBuf::from)
+        .ok_or_else(|| format!("{PREFIX} names no installation; use: cargo xtask bench"))
+}
+
 /// Why there is nothing to be measured at all; one sentence with its remedy.
 pub fn missing() -> Option<Failure> {
     let reason = match std::env::var_os(PREFIX) {
@@ -70,9 +77,7 @@ pub fn missing() -> Option<Failure> {
 impl Subject {
     /// The installation that `cargo xtask bench` has made.
     pub fn ours(scratch: &Scratch) -> Result<Subject, Failure> {
-        let prefix = std::env::var_os(PREFIX)
-            .ok_or_else(|| format!("{PREFIX} names no installation; use: cargo xtask bench"))?;
-        Subject::lxc("ours", &Path::new(&prefix).join("bin"), scratch)
+        Subject::lxc("ours", &prefix()?.join("bin"), scratch)
     }
 
     /// The floor, in a layout that has been entered.
@@ -174,9 +179,27 @@ impl Subject {
         }
     }
 
+    /// Starts the container, does something while it runs, and stops it, whether that went well or not.
+    pub(crate) fn running<T>(
+        &self,
+        act: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.act(Act::Start)?;
+        match (act(), self.act(Act::Stop)) {
+            (done, Ok(_)) => done,
+            (Ok(_), Err(failure)) => Err(failure),
+            (Err(failure), Err(and)) => Err(format!("{failure}; and then {and}")),
+        }
+    }
+
     /// Its containers have a monitor that can be weighed.
     pub fn has_monitor(&self) -> bool {
         matches!(self.tools, Tools::Lxc { .. })
+    }
+
+    /// It is the system's LXC in C.
+    pub fn is_c_lxc(&self) -> bool {
+        matches!(&self.tools, Tools::Lxc { bin, .. } if bin == Path::new(C_LXC))
     }
 
     /// It only shows what start and attach cost the kernel.

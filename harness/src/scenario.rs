@@ -116,14 +116,6 @@ impl Subject {
             .into_iter()
             .find(|subject| subject.name() == name)
     }
-
-    /// The PATH of every step: its own tools first.
-    pub fn path(self) -> &'static str {
-        match self {
-            Subject::Ours => "/opt/lxc-runtime/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            Subject::DebianLxc => "/opt/debian-lxc/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        }
-    }
 }
 
 impl fmt::Display for Subject {
@@ -140,6 +132,8 @@ pub enum Door {
     Tools,
     /// The Rust library, one call a program.
     Library,
+    /// `liblxc.so.1`, one call a program written in C.
+    C,
 }
 
 impl fmt::Display for Door {
@@ -147,6 +141,7 @@ impl fmt::Display for Door {
         formatter.pad(match self {
             Door::Tools => "tools",
             Door::Library => "library",
+            Door::C => "C library",
         })
     }
 }
@@ -160,11 +155,31 @@ pub struct Way {
     pub door: Door,
 }
 
+impl Way {
+    /// The PATH of every step: the subject's tools first, and what its door needs.
+    pub fn path(self) -> String {
+        let tools = match self.subject {
+            Subject::Ours => "/opt/lxc-runtime/bin",
+            Subject::DebianLxc => "/opt/debian-lxc/bin",
+        };
+        let door = match self.door {
+            Door::C => "/opt/lxc-runtime/c-door:",
+            Door::Tools | Door::Library => "",
+        };
+        format!("{door}{tools}:/usr/sbin:/usr/bin:/sbin:/bin")
+    }
+
+    /// Where the C door's `liblxc.so.1` is; `None` = where the loader looks by itself: Debian's.
+    pub fn library_path(self) -> Option<&'static str> {
+        (self.subject == Subject::Ours && self.door == Door::C).then_some("/opt/lxc-runtime/lib")
+    }
+}
+
 impl fmt::Display for Way {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match self.door {
             Door::Tools => formatter.pad(self.subject.name()),
-            Door::Library => formatter.pad(&format!("{}, library", self.subject)),
+            door => formatter.pad(&format!("{}, {door}", self.subject)),
         }
     }
 }

@@ -235,17 +235,21 @@ impl<G: Guest> Story<'_, G> {
 
 /// What every step finds in its environment.
 fn environment(way: Way) -> BTreeMap<String, String> {
+    let path = way.path();
     let words = [
         ("HOME", "/root"),
         ("LXCPATH", LXCPATH),
-        ("PATH", way.subject.path()),
+        ("PATH", &path),
         ("SUBJECT", way.subject.name()),
         ("TERM", "linux"),
         ("USER", "root"),
     ];
+    let library = way.library_path().map(|path| ("LD_LIBRARY_PATH", path));
     words
+        .into_iter()
+        .chain(library)
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+        .collect()
 }
 
 /// The ways that a run with these subjects takes through a scenario.

@@ -63,6 +63,9 @@ fn every_container_that_is_started_is_ended() {
                     | Act::Create(_)
                     | Act::Attach { .. }
                     | Act::Reboot { .. }
+                    | Act::Freeze(_)
+                    | Act::Unfreeze(_)
+                    | Act::Cgroup { .. }
                     | Act::Destroy(_) => None,
                 };
             }

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: figures side by side with peers, in one run.
 
-use crate::build;
-use crate::install;
+use crate::build::{self, Profile};
+use crate::install::{self, Extent};
 use crate::project::{Outcome, Project, need_root};
 
 /// Builds and installs what is measured, then runs the benches: words before `--` are theirs, those
@@ -10,7 +10,8 @@ pub fn command(project: &Project, arguments: &[String]) -> Outcome {
     need_root("bench")?;
     let prefix = project.target.join("bench/prefix");
     let (programs, bare) = build::bench_programs(project)?;
-    install::afresh(project, &programs, &prefix)?;
+    let library = build::library(project, Profile::Release)?;
+    install::afresh(project, &programs, Extent::Library(&library), &prefix)?;
     let (ours, criterions) = split(arguments);
     // Who has no words for criterion wants the table, not a page for each series.
     let quiet = criterions.is_empty().then_some("--quiet");

@@ -121,7 +121,7 @@ fn statically(project: &Project, profile: Profile, programs: &[Static]) -> Outco
 }
 
 /// Builds the C library, linked dynamically.
-fn library(project: &Project, profile: Profile) -> Outcome<PathBuf> {
+pub fn library(project: &Project, profile: Profile) -> Outcome<PathBuf> {
     let begun = Instant::now();
     project
         .cargo()
@@ -130,7 +130,7 @@ fn library(project: &Project, profile: Profile) -> Outcome<PathBuf> {
         .env("CARGO_TARGET_DIR", &project.target)
         .quiet()
         .run()?;
-    println!("C library: {} s", begun.elapsed().as_secs());
+    eprintln!("C library: {} s", begun.elapsed().as_secs());
     Ok(project
         .target
         .join(directory(profile))
@@ -151,7 +151,8 @@ fn directory(profile: Profile) -> &'static str {
     }
 }
 
-fn host_triple(project: &Project) -> Outcome<String> {
+/// What rustc calls this kind of machine.
+pub fn host_triple(project: &Project) -> Outcome<String> {
     let text = cmd!(project.sh, "rustc -vV").quiet().read()?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.ok_or("rustc -vV names no host")?.to_string())

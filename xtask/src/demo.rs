@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::build::{self, Profile};
 use crate::command_line::no_arguments;
-use crate::install;
+use crate::install::{self, Extent};
 use crate::output::{Ran, bounded, kept};
 use crate::project::{Outcome, Project, need_root};
 use crate::setup::{self, Need};
@@ -42,7 +42,7 @@ pub fn command(project: &Project, arguments: &[String]) -> Outcome {
     setup::packages(project, Need::Build, "demo")?;
     let programs = build::programs(project, Profile::Release)?;
     let stage = Stage::below(&project.target.join("demo"));
-    install::afresh(project, &programs, &stage.prefix)?;
+    install::afresh(project, &programs, Extent::Programs, &stage.prefix)?;
     stage.clear()?;
     println!("ready after {} s\n", begun.elapsed().as_secs());
 

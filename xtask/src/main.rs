@@ -5,10 +5,12 @@
 //! **Never** depends on the product's crates: it must build before they can.
 #![forbid(unsafe_code)]
 
+mod abi;
 mod bench;
 mod build;
 mod command_line;
 mod demo;
+mod fuzz;
 mod install;
 mod output;
 mod project;
@@ -27,8 +29,17 @@ command_line::commands! {
     /// Builds the static monitor and tools, and the C library. Options: --release
     "build" => build::command;
 
-    /// Lays the programs and their files out below a directory. Options: --prefix DIR
+    /// Lays everything out below a directory. Options: --prefix DIR
     "install" => install::command;
+
+    /// Writes the manual pages to target/man, or to the directory named after it.
+    "man" => install::pages::command;
+
+    /// Compares the C library and its headers with Debian's liblxc1 and lxc-dev.
+    "abi" => abi::command;
+
+    /// Runs a fuzz target of the configuration, or all in turn. Options: [TARGET] --minutes N
+    "fuzz" => fuzz::command;
 
     /// Runs everything that is tested, or only the sections named after it.
     "test" => test::command;

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that is tested, in sections, with a table at the end.
 
 mod census;
+mod installed;
 mod licences;
 mod verdicts;
 
@@ -10,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use self::census::Census;
 use self::verdicts::{Runner, Verdicts};
+use crate::abi;
 use crate::build::{self, Profile};
 use crate::command_line::Told;
-use crate::install;
+use crate::install::{self, Extent};
 use crate::output::{bounded, shown};
 use crate::project::{Outcome, Project, is_root, need_root};
 use crate::setup::{self, Need};
@@ -23,7 +25,7 @@ use crate::vm_test;
 const LIMIT: Duration = Duration::from_secs(25 * 60);
 
 /// The crates whose `tests/` folders drive real containers with the installed tools.
-const HOST_CRATES: [&str; 3] = ["lxc-runtime", "lxc-tools", "lxc-benches"];
+const HOST_CRATES: [&str; 4] = ["lxc-runtime", "lxc-capi", "lxc-tools", "lxc-benches"];
 
 /// The crate whose `tests/` folder drives machines.
 const MACHINE_CRATE: &str = "lxc-harness";
@@ -70,6 +72,14 @@ const SECTIONS: &[Section] = &[
     Section {
         name: "build",
         run: built,
+    },
+    Section {
+        name: "installed",
+        run: |context| installed::check(context.project),
+    },
+    Section {
+        name: "abi",
+        run: compared,
     },
     Section {
         name: "host",
@@ -210,9 +220,22 @@ fn built(context: &Context) -> Outcome<Verdicts> {
     // If the build fails, the next section must not find the last one.
     context.project.sh.remove_path(context.prefix())?;
     let programs = build::programs(context.project, Profile::Release)?;
-    install::afresh(context.project, &programs, &context.prefix())?;
+    let library = build::library(context.project, Profile::Release)?;
+    let everything = Extent::Everything(&library);
+    install::afresh(context.project, &programs, everything, &context.prefix())?;
     println!("installed in {}", context.project.shown(&context.prefix()));
     Ok(Verdicts::passed())
+}
+
+/// The C library and its headers against Debian's.
+fn compared(context: &Context) -> Outcome<Verdicts> {
+    match abi::compared(context.project)? {
+        abi::Answer::Alike(text) => {
+            print!("{text}");
+            Ok(Verdicts::passed())
+        }
+        abi::Answer::CouldNotRun(reason) => Ok(Verdicts::could_not_run("abi", &reason)),
+    }
 }
 
 /// Tests of real containers on this kernel, and against peers.
@@ -227,10 +250,19 @@ fn host(context: &Context) -> Outcome<Verdicts> {
         ));
     }
     context.remember_host();
-    // The library's tests execute the monitor beside them; one of an older build would refuse them.
-    let monitor = shown(context.cargo(&["build", "--package", "lxc-engine", "--bins"]))?;
-    if monitor.failure().is_some() {
-        return Err("the monitor program does not build".into());
+    // The libraries' tests execute the monitor beside them, and load the C library; those of an older
+    // build would refuse them.
+    let build = [
+        "build",
+        "--package",
+        "lxc-engine",
+        "--package",
+        "lxc-capi",
+        "--package",
+        "lxc-door",
+    ];
+    if shown(context.cargo(&build))?.failure().is_some() {
+        return Err("the monitor, the C library or the door program does not build".into());
     }
     let mut selection = vec!["--test", "*"];
     for name in HOST_CRATES {

@@ -3,6 +3,7 @@
 mod manifests;
 mod rust_text;
 mod sources;
+mod status;
 mod tree;
 
 use self::tree::Tree;
@@ -15,6 +16,7 @@ use crate::project::{Outcome, Project};
 const STAIRS: &[(&str, &str, &[&str])] = &[
     ("runtime/kernel", "lxc-kernel", &[]),
     ("runtime/config", "lxc-config", &[]),
+    ("runtime/config/fuzz", "lxc-config-fuzz", &["lxc-config"]),
     ("runtime/plan", "lxc-plan", &["lxc-config"]),
     (
         "runtime/engine",
@@ -64,6 +66,7 @@ const RULES: &[Rule] = &[
     ("top-level", sources::top_level),
     ("file-name", sources::file_names),
     ("machine-path", sources::machine_paths),
+    ("status-table", status::agrees),
 ];
 
 pub fn command(project: &Project, arguments: &[String]) -> Outcome {
@@ -267,6 +270,29 @@ mod tests {
     fn a_file_named_after_nothing_is_seen() {
         let path = "runtime/plan/src/utils.rs";
         check(path, "//! Things.\n", &[&format!("file-name: {path}")]);
+    }
+
+    #[test]
+    fn a_status_table_that_says_something_else_is_seen() {
+        let source = "const fn yes(name: &str) {}\nE: &[\n    yes(\"a\"),\n    no(\"b\"),\n];\n";
+        let table = |first: &str, second: &str| {
+            format!("| extension | implemented |\n|---|---|\n{first}\n{second}\n\n| `c` | yes |\n")
+        };
+        let told = |readme: String| {
+            let sh = Shell::new().unwrap();
+            let directory = sh.create_temp_dir().unwrap();
+            let place = directory.path();
+            sh.write_file(place.join("runtime/lxc/src/extensions.rs"), source)
+                .unwrap();
+            sh.write_file(place.join("README.md"), readme).unwrap();
+            status::agrees(&Tree::read(place).unwrap())
+        };
+        assert!(told(table("| `a` | yes, all |", "| `b` | in part |")).is_empty());
+        let wrong = told(table("| `a` | not yet |", "| `b` | yes |"));
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        let swapped = told(table("| `b` | not yet |", "| `a` | yes |"));
+        assert!(swapped[0].contains("differs"), "{swapped:?}");
+        assert_eq!(told(String::new()).len(), 1);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! `cargo xtask vm-test`: the product and the agent built for machines, then the harness.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::build;
+use crate::build::{self, Profile};
 use crate::command_line::Told;
-use crate::install;
+use crate::install::{self, Extent};
 use crate::output::bounded;
 use crate::project::{Outcome, Project};
 use crate::setup::{self, Need};
@@ -35,14 +35,40 @@ const NO_MACHINE: &[&str] = &["--check", "--help", "-h", "--list", "--relock"];
 /// The harness with everything built that its machines are given.
 pub fn prepared(project: &Project) -> Outcome<Command> {
     let programs = build::machine_programs(project)?;
+    let library = build::library(project, Profile::Release)?;
     let place = project.target.join("vm/prefix");
-    install::staged(project, &programs.product, &place, PREFIX.as_ref())?;
+    // Nobody compiles or reads manuals there: the image stays small.
+    let extent = Extent::Library(&library);
+    install::staged(project, &programs.product, extent, &place, PREFIX.as_ref())?;
     std::fs::copy(&programs.door, place.join("bin/lxc-door"))
         .map_err(|error| format!("{}: {error}", programs.door.display()))?;
+    c_door(project, &place)?;
     let mut harness = harness(project, &[])?;
     harness.arg("--agent").arg(&programs.agent);
     harness.arg("--prefix").arg(&place);
     Ok(harness)
+}
+
+/// Compiles the C library's verbs against our headers. Which `liblxc.so.1` it runs on, ours or Debian's,
+/// is decided in the machine.
+fn c_door(project: &Project, place: &Path) -> Outcome {
+    let directory = place.join("c-door");
+    std::fs::create_dir_all(&directory)
+        .map_err(|error| format!("{}: {error}", directory.display()))?;
+    let library = place.join("lib/liblxc.so.1");
+    let include = project.root.join("runtime/capi/include");
+    let source = project.root.join("harness/door/c-door.c");
+    let compiled = bounded(std::time::Duration::from_secs(60), "cc")
+        .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I"])
+        .args([&include, &source, &library])
+        .arg("-o")
+        .arg(directory.join("lxc-c-door"))
+        .status()
+        .map_err(|error| format!("cc cannot be started: {error}; try: cargo xtask setup"))?;
+    match compiled.success() {
+        true => Ok(()),
+        false => Err(format!("cc refused {}", source.display()).into()),
+    }
 }
 
 /// The harness, built, about to be run in this checkout.

@@ -17,6 +17,7 @@ use lxc_benches::options::{self, Asked, Options};
 use lxc_benches::report::{Report, load_average};
 use lxc_benches::rounds::{self, Field};
 use lxc_benches::scratch::Scratch;
+use lxc_benches::state;
 use lxc_benches::subject::{self, Subject};
 
 fn main() -> ExitCode {
@@ -72,12 +73,16 @@ fn bench(options: &Options) -> Result<(), Failure> {
     let times = rounds::measure(&fields, options.rounds)?;
     let host = fields.first().ok_or("there is no layout to measure in")?;
     let sizes = rounds::monitor_sizes(host, &scratch)?;
+    let (states, missing) = state::measure(host, &scratch, options.rounds)?;
+    absent.extend(missing);
     let load = [before, load_average()?];
     let operations = count(&fields, &scratch, &mut absent)?;
     host.layout.enter()?;
     scratch.remove(&creator)?;
 
-    if let Some(reason) = series::keep(&times, &fields)? {
+    let mut groups = series::of_lives(&times, &fields);
+    groups.push(series::of_states(&states, host));
+    if let Some(reason) = series::keep(&groups)? {
         absent.push(reason);
     }
     let report = Report {
@@ -87,6 +92,7 @@ fn bench(options: &Options) -> Result<(), Failure> {
         absent,
         times: &times,
         sizes,
+        states: &states,
         operations,
     };
     match options.json {

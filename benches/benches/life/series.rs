@@ -8,8 +8,9 @@ use std::time::Duration;
 use criterion::measurement::{Measurement, ValueFormatter};
 use criterion::{Criterion, SamplingMode, Throughput};
 use lxc_benches::Failure;
-use lxc_benches::report;
 use lxc_benches::rounds::{Field, Series};
+use lxc_benches::state::Pair;
+use lxc_benches::statistics;
 use rustix::io::Errno;
 use rustix::stdio::{dup2_stdout, stderr, stdout};
 
@@ -26,14 +27,51 @@ pub fn check_arguments() {
     let _ = Criterion::default().configure_from_args();
 }
 
+/// What can be compared with each other: names and milliseconds, a sample a round; the first is ours.
+pub struct Group {
+    title: String,
+    rows: Vec<(String, Vec<f64>)>,
+}
+
+/// A group for each figure, layout and temperature.
+pub fn of_lives(times: &[Series], fields: &[Field]) -> Vec<Group> {
+    let group = |series: &Series| {
+        let field = &fields[series.field];
+        let names = field.subjects.iter().map(|subject| subject.name.clone());
+        let rows = names.zip(series.samples.iter().cloned());
+        Group {
+            title: title(series, field),
+            // Not everyone does everything.
+            rows: rows.filter(|(_, samples)| !samples.is_empty()).collect(),
+        }
+    };
+    times.iter().map(group).collect()
+}
+
+/// The group of state() through the C library.
+pub fn of_states(states: &[Pair], field: &Field) -> Group {
+    let row = |pair: &Pair| {
+        let name = match pair.library.name == pair.monitor {
+            true => pair.monitor.clone(),
+            false => format!("{} on {}", pair.library.name, pair.monitor),
+        };
+        let milliseconds = pair.samples.iter().map(|microseconds| microseconds / 1e3);
+        (name, milliseconds.collect())
+    };
+    Group {
+        title: format!("state(), {}", field.layout.kind.name()),
+        rows: states.iter().map(row).collect(),
+    }
+}
+
 /// Gives criterion all samples and all ratios; the sentence says why not.
 ///
 /// Its report goes to standard error: standard output belongs to ours.
-pub fn keep(times: &[Series], fields: &[Field]) -> Result<Option<Failure>, Failure> {
-    let rounds = times
+pub fn keep(groups: &[Group]) -> Result<Option<Failure>, Failure> {
+    let rounds = groups
         .first()
-        .and_then(|series| series.samples.first())
-        .map_or(0, Vec::len);
+        .and_then(|group| group.rows.first())
+        .map_or(0, |(_, samples)| samples.len());
     if rounds < LEAST {
         return Ok(Some(format!(
             "criterion keeps series of {LEAST} rounds and more, and these are {rounds}"
@@ -44,28 +82,13 @@ pub fn keep(times: &[Series], fields: &[Field]) -> Result<Option<Failure>, Failu
     dup2_stdout(stderr()).map_err(failed)?;
     let mut milliseconds = configured(Milliseconds, rounds);
     let mut ratios = configured(Ratio, rounds);
-    for series in times {
-        let field = &fields[series.field];
-        for (which, subject) in field.subjects.iter().enumerate() {
-            let samples = &series.samples[which];
-            if samples.is_empty() {
-                continue;
-            }
-            replay(
-                &mut milliseconds,
-                &title(series, field, ""),
-                &subject.name,
-                samples,
-            );
+    for Group { title, rows } in groups {
+        for (which, (name, samples)) in rows.iter().enumerate() {
+            replay(&mut milliseconds, title, name, samples);
             if which > 0 {
-                let quotients = report::ratios(series, which);
-                let against = format!("ours to {}", subject.name);
-                replay(
-                    &mut ratios,
-                    &title(series, field, "ratio of "),
-                    &against,
-                    &quotients,
-                );
+                let quotients = statistics::ratios(&rows[0].1, samples);
+                let (title, against) = (format!("ratio of {title}"), format!("ours to {name}"));
+                replay(&mut ratios, &title, &against, &quotients);
             }
         }
     }
@@ -73,12 +96,12 @@ pub fn keep(times: &[Series], fields: &[Field]) -> Result<Option<Failure>, Failu
     Ok(None)
 }
 
-fn title(series: &Series, field: &Field, what: &str) -> String {
+fn title(series: &Series, field: &Field) -> String {
     let (figure, temperature) = (series.figure.name(), series.temperature.name());
     let layout = field.layout.kind.name();
     // A slash parts criterion's names.
     let figure = figure.replace("/bin/", "");
-    format!("{what}{figure}, {layout}, {temperature}")
+    format!("{figure}, {layout}, {temperature}")
 }
 
 fn configured<M: Measurement + 'static>(measurement: M, rounds: usize) -> Criterion<M> {

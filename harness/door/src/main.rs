@@ -85,6 +85,21 @@ const VERBS: &[Verb] = &[
         },
     },
     Verb {
+        word: "freeze",
+        rest: "",
+        call: |container, _| done(container.freeze()),
+    },
+    Verb {
+        word: "unfreeze",
+        rest: "",
+        call: |container, _| done(container.unfreeze()),
+    },
+    Verb {
+        word: "cgroup",
+        rest: "FILE [VALUE]",
+        call: cgroup,
+    },
+    Verb {
         word: "destroy",
         rest: "",
         call: |container, _| done(container.destroy()),
@@ -192,6 +207,17 @@ fn wait(container: &mut Container, rest: &[String]) -> Result<u8, Refusal> {
         .map_err(|unknown| Refusal::Misuse(unknown.to_string()))?;
     let reached = container.wait(&states, Some(seconds(&rest[1..])?))?;
     Ok(u8::from(!reached))
+}
+
+/// What a file says is printed as by lxc-cgroup: a newline comes behind its own.
+fn cgroup(container: &mut Container, rest: &[String]) -> Result<u8, Refusal> {
+    let file = word(rest, 0, "FILE")?;
+    if let Some(value) = rest.get(1) {
+        return done(container.set_cgroup_item(file, value));
+    }
+    let content = container.cgroup_item(file)?;
+    content.iter().for_each(|content| println!("{content}"));
+    Ok(u8::from(content.is_none()))
 }
 
 fn word<'a>(rest: &'a [String], at: usize, what: &str) -> Result<&'a str, Refusal> {

@@ -45,6 +45,19 @@ pub enum Act {
     },
     /// Kills it.
     Kill(String),
+    /// Stops everything that runs inside.
+    Freeze(String),
+    /// Lets it go on.
+    Unfreeze(String),
+    /// Reads a file of its cgroup, or writes one.
+    Cgroup {
+        /// The container.
+        name: String,
+        /// The file, like `memory.max`.
+        file: String,
+        /// What is written; without: it is read.
+        value: Option<String>,
+    },
     /// Removes it.
     Destroy(String),
 }
@@ -54,9 +67,9 @@ impl Act {
     pub fn argv(&self, door: Door) -> Vec<String> {
         let tools = door == Door::Tools;
         let verb = |tool, verb, name: &str, more: &[&str]| {
-            let head: &[&str] = match tools {
-                true => &[tool, "-n", name],
-                false => &["lxc-door", verb, name],
+            let head: &[&str] = match program(door) {
+                None => &[tool, "-n", name],
+                Some(program) => &[program, verb, name],
             };
             let words = head.iter().chain(more);
             words.map(|word| (*word).to_owned()).collect()
@@ -93,6 +106,16 @@ impl Act {
             },
             Act::Kill(name) if tools => verb("lxc-stop", "", name, &["-k"]),
             Act::Kill(name) => verb("", "kill", name, &[]),
+            Act::Freeze(name) => verb("lxc-freeze", "freeze", name, &[]),
+            Act::Unfreeze(name) => verb("lxc-unfreeze", "unfreeze", name, &[]),
+            Act::Cgroup { name, file, value } => {
+                // No value is an option to a tool: -1 is a limit.
+                let dashes: &[&str] = if tools { &["--"] } else { &[] };
+                let words = [dashes, &[file]].concat();
+                let mut words: Vec<String> = verb("lxc-cgroup", "cgroup", name, &words);
+                words.extend(value.clone());
+                words
+            }
             Act::Destroy(name) => verb("lxc-destroy", "destroy", name, &[]),
         }
     }
@@ -123,6 +146,12 @@ impl fmt::Display for Act {
             Act::Stop { name, .. } => write!(formatter, "stop {name}"),
             Act::Reboot { name, .. } => write!(formatter, "reboot {name}"),
             Act::Kill(name) => write!(formatter, "kill {name}"),
+            Act::Freeze(name) => write!(formatter, "freeze {name}"),
+            Act::Unfreeze(name) => write!(formatter, "unfreeze {name}"),
+            Act::Cgroup { name, file, value } => match value {
+                None => write!(formatter, "cgroup {name}: {file}"),
+                Some(value) => write!(formatter, "cgroup {name}: {file} = {value}"),
+            },
             Act::Destroy(name) => write!(formatter, "destroy {name}"),
         }
     }
@@ -130,11 +159,20 @@ impl fmt::Display for Act {
 
 /// The words that print the state of `name` at this door, alone on its line.
 pub fn state_question(door: Door, name: &str) -> Vec<String> {
-    let words: &[&str] = match door {
-        Door::Tools => &["lxc-info", "-n", name, "-s", "-H"],
-        Door::Library => &["lxc-door", "state", name],
+    let words: &[&str] = match program(door) {
+        None => &["lxc-info", "-n", name, "-s", "-H"],
+        Some(program) => &[program, "state", name],
     };
     words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// The program whose first word is a verb; `None` where each verb has a program of its own.
+fn program(door: Door) -> Option<&'static str> {
+    match door {
+        Door::Tools => None,
+        Door::Library => Some("lxc-door"),
+        Door::C => Some("lxc-c-door"),
+    }
 }
 
 fn joined(states: &[State]) -> String {
@@ -147,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_verb_has_words_at_both_doors() {
+    fn every_verb_has_words_at_every_door() {
         let name = || "demo".to_owned();
         let rows = [
             (
@@ -207,6 +245,34 @@ mod tests {
                 "lxc-door kill demo",
             ),
             (
+                Act::Freeze(name()),
+                "lxc-freeze -n demo",
+                "lxc-door freeze demo",
+            ),
+            (
+                Act::Unfreeze(name()),
+                "lxc-unfreeze -n demo",
+                "lxc-door unfreeze demo",
+            ),
+            (
+                Act::Cgroup {
+                    name: name(),
+                    file: "pids.max".into(),
+                    value: None,
+                },
+                "lxc-cgroup -n demo -- pids.max",
+                "lxc-door cgroup demo pids.max",
+            ),
+            (
+                Act::Cgroup {
+                    name: name(),
+                    file: "memory.limit_in_bytes".into(),
+                    value: Some("-1".into()),
+                },
+                "lxc-cgroup -n demo -- memory.limit_in_bytes -1",
+                "lxc-door cgroup demo memory.limit_in_bytes -1",
+            ),
+            (
                 Act::Destroy(name()),
                 "lxc-destroy -n demo",
                 "lxc-door destroy demo",
@@ -215,6 +281,8 @@ mod tests {
         for (act, tools, library) in rows {
             assert_eq!(act.argv(Door::Tools).join(" "), tools);
             assert_eq!(act.argv(Door::Library).join(" "), library);
+            let c = library.replacen("lxc-door", "lxc-c-door", 1);
+            assert_eq!(act.argv(Door::C).join(" "), c);
             assert_eq!(act.tool(), None);
         }
     }

@@ -205,26 +205,30 @@ impl Checker<'_> {
     }
 
     fn doors(&mut self, at: &Range<usize>, doors: &BTreeSet<Door>, steps: &[Step]) {
+        for door in doors.iter().filter(|door| **door != Door::Tools) {
+            // The C library is everybody's, the Rust one ours only.
+            let mut taken = steps
+                .iter()
+                .filter(|step| *door == Door::C || step.only != Some(Subject::DebianLxc));
+            let tool = taken.find_map(|step| Some((step.at.clone(), step.act.tool()?.to_owned())));
+            if let Some((step, tool)) = tool {
+                let what =
+                    format!("the {door}'s door has no {tool}, which {step} names; use a verb");
+                self.refuse(at, what);
+            }
+        }
         if !doors.contains(&Door::Library) {
             return;
-        }
-        let mut ours = steps
-            .iter()
-            .filter(|step| step.only != Some(Subject::DebianLxc));
-        let tool = ours.find_map(|step| Some((step.at.clone(), step.act.tool()?.to_owned())));
-        if let Some((step, tool)) = tool {
-            let what = format!("the library's door has no {tool}, which {step} names; use a verb");
-            self.refuse(at, what);
         }
         if !self.subjects.contains(&Subject::Ours) {
             self.refuse(
                 at,
                 "only \"ours\" has the library's door; it is not in subjects",
             );
-        } else if !doors.contains(&Door::Tools) && self.subjects.contains(&Subject::DebianLxc) {
+        } else if doors.len() == 1 && self.subjects.contains(&Subject::DebianLxc) {
             self.refuse(
                 at,
-                "\"debian-lxc\" has no door but the tools; say subjects = [\"ours\"]",
+                "\"debian-lxc\" has no Rust library; say subjects = [\"ours\"]",
             );
         }
     }
@@ -458,7 +462,7 @@ fn ways(subjects: &BTreeSet<Subject>, doors: &BTreeSet<Door>) -> Vec<Way> {
     let mut ways = Vec::new();
     for &subject in subjects {
         for &door in doors {
-            if door == Door::Tools || subject == Subject::Ours {
+            if door != Door::Library || subject == Subject::Ours {
                 ways.push(Way { subject, door });
             }
         }

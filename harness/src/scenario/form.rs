@@ -59,6 +59,9 @@ pub struct StepForm {
     pub stop: Option<Spanned<String>>,
     pub reboot: Option<Spanned<String>>,
     pub kill: Option<Spanned<String>>,
+    pub freeze: Option<Spanned<String>>,
+    pub unfreeze: Option<Spanned<String>>,
+    pub cgroup: Option<Spanned<CgroupForm>>,
     pub destroy: Option<Spanned<String>>,
     // How.
     pub command: Option<Spanned<Vec<String>>>,
@@ -81,6 +84,15 @@ pub struct StepForm {
     pub ours: Option<Spanned<ExpectForm>>,
     #[serde(rename = "debian-lxc")]
     pub debian_lxc: Option<Spanned<ExpectForm>>,
+}
+
+/// `cgroup` of a step: a file that is read, or written when there is a value.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CgroupForm {
+    pub name: Spanned<String>,
+    pub file: Spanned<String>,
+    pub value: Option<Spanned<String>>,
 }
 
 /// `ours` and `debian-lxc` of a step.

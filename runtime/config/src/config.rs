@@ -1,11 +1,12 @@
 //! A configuration: typed values, the text they will be saved as, and what took effect.
 
 use crate::diagnostic::{Details, Diagnostic, Kind};
+use crate::row::{self, Found};
 use crate::setting::{Fault, Input, Resolved, errno};
-use crate::table::{self, Found};
+use crate::table::TABLE;
 use crate::text::Text;
 use crate::values::{Origin, Values};
-use crate::{file, listing, unknown};
+use crate::{file, listing, not_carried_out, unknown};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +19,15 @@ pub struct Assignment {
     pub value: String,
     /// Where it was written.
     pub origin: Origin,
+}
+
+/// How LXC's C functions hand out a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As a text: copied whole, or not at all when the buffer is too small; unset = buffer untouched.
+    Text,
+    /// Printed into a zeroed buffer, as much as fits.
+    Printed,
 }
 
 /// The configuration of one container.
@@ -71,10 +81,10 @@ impl Config {
     /// `lxc.include` reads the file at once.
     ///
     /// # Errors
-    /// Unknown or unimplemented key, bad value, or a line break or NUL in either; nothing changed.
+    /// Unknown key, bad value, or a line break or NUL in either; nothing changed.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Diagnostic> {
         one_line(key, value)?;
-        if key == table::INCLUDE {
+        if key == row::INCLUDE {
             let mut next = self.clone();
             file::include(&mut next, value, &Origin::Api)?;
             if !value.is_empty() {
@@ -83,9 +93,13 @@ impl Config {
             *self = next;
             return Ok(());
         }
+        if value.is_empty() {
+            self.require(key)?;
+        }
         let applied = self.assign(key, value, &Origin::Api)?;
         if value.is_empty() {
             self.forget_lines(key);
+            self.clear_what_is_left_empty(key);
         }
         let saved = match &applied {
             Applied::AsWritten => value,
@@ -102,13 +116,15 @@ impl Config {
     /// `lxc.net`, `lxc.hook`, `lxc.cgroup` and `lxc.cgroup2` clear all that is below them.
     ///
     /// # Errors
-    /// Unknown or unimplemented key, or a key of a network device that does not exist.
+    /// Unknown key, or a key of a network device that does not exist.
     pub fn clear(&mut self, key: &str) -> Result<(), Diagnostic> {
         one_line(key, "")?;
+        self.require(key)?;
         self.put_back(key)
             .map_err(|fault| diagnostic(fault, key, "", &Origin::Api))?;
         self.log(key, "", &Origin::Api);
         self.forget_lines(key);
+        self.clear_what_is_left_empty(key);
         Ok(())
     }
 
@@ -116,15 +132,15 @@ impl Config {
     ///
     /// # Errors
     /// Unknown key or network device ([`errno`](crate::Details::errno) tells which number LXC answers with),
-    /// or a key that is not implemented yet.
+    /// or a key that has no value of its own.
     pub fn get(&self, key: &str) -> Result<Option<String>, Diagnostic> {
-        let got = table::find(key).and_then(|found| match found {
+        let got = row::find(key).and_then(|found| match found {
             Found::Item(row, item) if row.is_readable() => Ok(item.get(&self.values)),
             Found::Item(..) => Err(Fault::bad(
                 "cannot be read as a whole",
                 "ask for one of the keys below it",
             )),
-            Found::Member(family, rest) => family.get(&self.values, rest),
+            Found::Member(_, family, rest) => family.get(&self.values, rest),
             Found::Include => Err(Fault::bad(
                 "cannot be read back",
                 "its lines took effect when it was read",
@@ -146,12 +162,26 @@ impl Config {
             .map_err(|fault| diagnostic(fault, prefix, "", &Origin::Api))
     }
 
-    /// Whether `key` names something that can be set here.
+    /// What lxc_config_item_is_supported answers: whether `key` is exactly one of the names of the
+    /// table. Prefixes are names there (`lxc.net`, `lxc.net.`, `lxc.cgroup2`), what is below them is
+    /// not (`lxc.net.0.type`, `lxc.cgroup2.memory.max`).
     pub fn is_supported(key: &str) -> bool {
-        table::find(key).is_ok_and(|found| match found {
-            Found::Member(family, rest) => family.knows(rest),
-            Found::Item(..) | Found::Include => true,
-        })
+        TABLE.iter().any(|row| row.key == key)
+    }
+
+    /// What is set and cannot be carried out by this version at a start: one diagnostic a key, each
+    /// with the place it was written. Values that mean LXC's default are not among them.
+    pub fn not_carried_out(&self) -> Vec<Diagnostic> {
+        not_carried_out::among(&self.assignments, &self.values)
+    }
+
+    /// How get_config_item gives the value of `key`; `None` for a key there is not.
+    pub fn form(key: &str) -> Option<Form> {
+        match row::find(key).ok()? {
+            Found::Item(row, _) => Some(row.form),
+            Found::Member(row, family, rest) => family.knows(rest).then_some(row.form),
+            Found::Include => None,
+        }
     }
 
     /// Everything the configuration says, typed.
@@ -210,11 +240,11 @@ impl Config {
         value: &str,
         origin: &Origin,
     ) -> Result<Applied, Fault> {
-        let found = table::find(key)?;
+        let found = row::find(key)?;
         if value.is_empty() {
             let short_for = match found {
                 Found::Item(_, item) => item.empty(&mut self.values)?,
-                Found::Member(family, rest) => {
+                Found::Member(_, family, rest) => {
                     family.clear(&mut self.values, rest).map(|()| None)?
                 }
                 Found::Include => None,
@@ -224,7 +254,7 @@ impl Config {
         }
         let resolved = match found {
             Found::Item(_, item) => item.resolve(value)?,
-            Found::Member(family, rest) => family.resolve(rest, value)?,
+            Found::Member(_, family, rest) => family.resolve(rest, value)?,
             Found::Include => Resolved::AsWritten,
         };
         let effective = match &resolved {
@@ -242,9 +272,9 @@ impl Config {
     /// Stores a value that is not empty and depends on nothing outside.
     fn put(&mut self, key: &str, value: &str, origin: &Origin) -> Result<(), Fault> {
         let input = Input { value, origin };
-        match table::find(key)? {
+        match row::find(key)? {
             Found::Item(_, item) => item.set(&mut self.values, &input),
-            Found::Member(family, rest) => family.set(&mut self.values, rest, &input),
+            Found::Member(_, family, rest) => family.set(&mut self.values, rest, &input),
             Found::Include => Err(Fault::bad(
                 "an include among assignments",
                 "its lines belong here",
@@ -254,9 +284,9 @@ impl Config {
 
     /// The clear operation on the values alone.
     fn put_back(&mut self, key: &str) -> Result<(), Fault> {
-        match table::find(key)? {
+        match row::find(key)? {
             Found::Item(_, item) => item.clear(&mut self.values),
-            Found::Member(family, rest) => family.clear(&mut self.values, rest)?,
+            Found::Member(_, family, rest) => family.clear(&mut self.values, rest)?,
             Found::Include => {}
         }
         Ok(())
@@ -270,13 +300,35 @@ impl Config {
         });
     }
 
+    /// Refuses to clear something of what is not there.
+    fn require(&self, key: &str) -> Result<(), Diagnostic> {
+        match row::find(key) {
+            Ok(Found::Member(_, family, rest)) => family.is_there(&self.values, rest),
+            Ok(Found::Item(..) | Found::Include) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+        .map_err(|fault| diagnostic(fault, key, "", &Origin::Api))
+    }
+
+    fn clear_what_is_left_empty(&mut self, key: &str) {
+        let Ok(Found::Member(_, family, rest)) = row::find(key) else {
+            return;
+        };
+        if let Some(whole) = family.left_empty(&self.values, rest)
+            && self.put_back(&whole).is_ok()
+        {
+            self.log(&whole, "", &Origin::Api);
+            self.forget_lines(&whole);
+        }
+    }
+
     /// Removes the lines whose effect a clear of `key` took back.
     fn forget_lines(&mut self, key: &str) {
-        match table::find(key) {
+        match row::find(key) {
             Ok(Found::Item(row, _)) => self
                 .text
                 .remove(|line| line == key || (row.also_clears)(line)),
-            Ok(Found::Member(family, rest)) => {
+            Ok(Found::Member(_, family, rest)) => {
                 // The name of the family's row, with which its members' keys begin.
                 let name = &key[..key.len() - rest.len()];
                 self.text.remove(|line| {

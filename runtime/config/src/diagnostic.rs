@@ -10,7 +10,7 @@ pub enum Kind {
     UnknownKey,
     /// The key exists, the value does not fit it.
     BadValue,
-    /// A key or value of LXC that this implementation does not know yet.
+    /// A key or value of LXC that a start of this version does not carry out.
     NotImplemented,
     /// A line that is not `KEY = VALUE`.
     Syntax,
@@ -68,7 +68,7 @@ pub struct Details {
     pub message: String,
     /// What would be right; may be empty.
     pub hint: String,
-    /// The positive errno LXC's C interface reports for this (EINVAL, ENOENT or ENOSYS).
+    /// The positive errno LXC's C interface reports for this (EINVAL; ENOENT, ERANGE, ENOSYS, EOVERFLOW).
     pub errno: i32,
 }
 

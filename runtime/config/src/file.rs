@@ -2,8 +2,8 @@
 
 use crate::config::{Applied, Config};
 use crate::diagnostic::{Details, Diagnostic, Kind};
+use crate::row::INCLUDE;
 use crate::setting::errno;
-use crate::table;
 use crate::text::{BLANKS, unquoted};
 use crate::values::Origin;
 use std::ffi::OsStr;
@@ -115,7 +115,7 @@ fn include_at(
             kind: Kind::Include,
             origin: Some(origin.clone()),
             included_from: Vec::new(),
-            key: Some(table::INCLUDE.to_owned()),
+            key: Some(INCLUDE.to_owned()),
             offending: at.to_string_lossy().into_owned(),
             message,
             hint: hint.to_owned(),
@@ -213,7 +213,7 @@ fn apply_line(
         key.trim_end_matches(BLANKS),
         unquoted(value.trim_start_matches(BLANKS)),
     );
-    if key == table::INCLUDE {
+    if key == INCLUDE {
         include_at(config, value, origin, depth)?;
         return Ok(Applied::AsWritten);
     }

@@ -1,6 +1,7 @@
 //! The grammars that several keys share: numbers, switches, paths, names.
 
 use crate::setting::{Fault, Input};
+use crate::text::BLANKS;
 use crate::values::Located;
 
 /// A path must be shorter than this many bytes, its end included.
@@ -114,6 +115,16 @@ pub(crate) fn command(input: &Input) -> Result<Option<Located<String>>, Fault> {
         ));
     }
     located_text(input)
+}
+
+/// Any text; what it means is checked when it is used.
+pub(crate) fn text(input: &Input) -> Result<Option<String>, Fault> {
+    Ok(Some(input.value.to_owned()))
+}
+
+/// `value` without the blanks around it, which only callers can write.
+pub(crate) fn without_blanks(value: &str) -> &str {
+    value.trim_matches(BLANKS)
 }
 
 /// Any text; what it names is checked when the container starts.

@@ -1,7 +1,7 @@
 //! Lines of `lxc.mount.entry` and of `lxc.mount.fstab` files.
 
 use crate::setting::Fault;
-use crate::values::{Bind, Create, MountEntry, MountOptions, Propagation, attr};
+use crate::values::{Bind, Create, IdmapSource, MountEntry, MountOptions, Propagation, attr};
 
 /// The mount a line of fstab(5) describes; `None` for an empty line or a comment.
 ///
@@ -10,19 +10,39 @@ use crate::values::{Bind, Create, MountEntry, MountOptions, Propagation, attr};
 /// kept as data for the filesystem.
 ///
 /// # Errors
-/// A sentence that names the field at fault.
+/// A sentence that names the field at fault, or the option that nothing carries out yet: these
+/// lines are read when the container starts.
 pub fn parse_fstab_line(line: &str) -> Result<Option<MountEntry>, String> {
-    parse(line).map_err(|fault| match fault.offending {
+    let parsed = parse(line).and_then(|entry| match not_carried_out(line) {
+        Some(word) if entry.is_some() => Err(Fault::not_yet("leave this option out").about(word)),
+        _ => Ok(entry),
+    });
+    parsed.map_err(|fault| match fault.offending {
         Some(word) => format!("{word}: {} ({})", fault.message, fault.hint),
         None => format!("{} ({})", fault.message, fault.hint),
     })
+}
+
+/// The option of a line that nothing carries out yet.
+pub(crate) fn not_carried_out(line: &str) -> Option<&str> {
+    let options = fields(line).nth(3)?;
+    options
+        .split(',')
+        .find(|word| *word == MOVE || word.starts_with(IDMAP))
+}
+
+const MOVE: &str = "move";
+const IDMAP: &str = "idmap=";
+
+fn fields(line: &str) -> impl Iterator<Item = &str> {
+    line.split([' ', '\t']).filter(|field| !field.is_empty())
 }
 
 const FIELDS: &str =
     "SOURCE TARGET FSTYPE OPTIONS 0 0 is expected, blanks in a field written \\040";
 
 pub(crate) fn parse(line: &str) -> Result<Option<MountEntry>, Fault> {
-    let mut fields = line.split([' ', '\t']).filter(|field| !field.is_empty());
+    let mut fields = fields(line);
     let Some(source) = fields.next().filter(|first| !first.starts_with('#')) else {
         return Ok(None);
     };
@@ -106,7 +126,7 @@ const PROPAGATIONS: &[(&str, Propagation)] = &[
     ("unbindable", Propagation::Unbindable),
 ];
 
-fn parse_options(text: &str) -> Result<MountOptions, Fault> {
+pub(crate) fn parse_options(text: &str) -> Result<MountOptions, Fault> {
     let mut options = MountOptions::default();
     for word in text.split(',').filter(|word| !word.is_empty()) {
         if let Some(&(_, set, clear)) = ATTRIBUTES.iter().find(|(name, ..)| *name == word) {
@@ -148,19 +168,24 @@ fn special_option(options: &mut MountOptions, word: &str) -> Result<(), Fault> {
             )
             .about(word));
         }
-        "move" => {
-            return Err(
-                Fault::not_yet("this mount option of LXC is known; leave it out").about(word),
-            );
-        }
-        _ if word.starts_with("idmap=") => {
-            return Err(
-                Fault::not_yet("id-mapped mounts of LXC are known; leave idmap= out").about(word),
-            );
-        }
-        data => options.data.push(data.to_owned()),
+        MOVE => options.moves = true,
+        data => match data.strip_prefix(IDMAP) {
+            Some(source) => options.idmap = Some(idmap_source(source).map_err(|f| f.about(word))?),
+            None => options.data.push(data.to_owned()),
+        },
     }
     Ok(())
+}
+
+fn idmap_source(text: &str) -> Result<IdmapSource, Fault> {
+    match text {
+        "container" => Ok(IdmapSource::Container),
+        path if path.starts_with('/') => Ok(IdmapSource::Namespace(path.to_owned())),
+        _ => Err(Fault::bad(
+            "not an id map",
+            "idmap=container or idmap=/PATH of a user namespace is expected",
+        )),
+    }
 }
 
 #[cfg(test)]

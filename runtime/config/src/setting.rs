@@ -1,6 +1,7 @@
 //! The shapes a row's operations take: a single value, a list, a family of names.
 
 use crate::diagnostic::Kind;
+use crate::row::CarriedOut;
 use crate::values::{NetDevice, Origin, Values};
 
 /// What a setter is given.
@@ -22,11 +23,13 @@ pub(crate) struct Fault {
     pub errno: i32,
 }
 
-/// The errno values that LXC's getters answer with.
+/// The errno values that LXC answers with.
 pub(crate) mod errno {
     pub(crate) const ENOENT: i32 = 2;
     pub(crate) const EINVAL: i32 = 22;
+    pub(crate) const ERANGE: i32 = 34;
     pub(crate) const ENOSYS: i32 = 38;
+    pub(crate) const EOVERFLOW: i32 = 75;
 }
 
 impl Fault {
@@ -47,8 +50,8 @@ impl Fault {
         }
     }
 
-    /// A part of LXC that is refused by name, because ignoring it would start another container
-    /// than the one that was described.
+    /// A part of LXC that a start refuses by name, because ignoring it would start another
+    /// container than the one that was described.
     pub(crate) fn not_yet(hint: impl Into<String>) -> Fault {
         Fault {
             kind: Kind::NotImplemented,
@@ -96,6 +99,11 @@ pub(crate) trait Setting<V>: Sync {
         Ok(None)
     }
 
+    /// Whether a second value adds to the first instead of replacing it.
+    fn accumulates(&self) -> bool {
+        false
+    }
+
     /// Back to the default.
     fn clear(&self, values: &mut V);
 
@@ -111,8 +119,28 @@ pub(crate) trait Family: Sync {
     /// Whether `rest` names something of this family.
     fn knows(&self, rest: &str) -> bool;
     fn set(&self, values: &mut Values, rest: &str, input: &Input) -> Result<(), Fault>;
+    /// Whether there is something that `rest` could be cleared of; a caller is told, a file is not.
+    fn is_there(&self, _values: &Values, _rest: &str) -> Result<(), Fault> {
+        Ok(())
+    }
     fn clear(&self, values: &mut Values, rest: &str) -> Result<(), Fault>;
+    /// The key to clear as well, because clearing `rest` has left nothing of it.
+    fn left_empty(&self, _values: &Values, _rest: &str) -> Option<String> {
+        None
+    }
     fn get(&self, values: &Values, rest: &str) -> Result<Option<String>, Fault>;
+    /// Whether a second value for `rest` adds to the first instead of replacing it.
+    fn accumulates(&self, _rest: &str) -> bool {
+        false
+    }
+    /// Whether `rest`, of which something is said, has the value it would have without.
+    fn is_default(&self, _values: &Values, _rest: &str) -> bool {
+        false
+    }
+    /// How much of `rest` happens at a start, when that is not the same for the whole family.
+    fn carried_out(&self, _rest: &str) -> Option<CarriedOut> {
+        None
+    }
     /// Whether clearing `rest` also takes away what a line for `line_rest` set.
     fn covers(&self, rest: &str, line_rest: &str) -> bool;
 }
@@ -199,6 +227,10 @@ impl<V, T> Setting<V> for List<V, T> {
         Ok(())
     }
 
+    fn accumulates(&self) -> bool {
+        true
+    }
+
     fn clear(&self, values: &mut V) {
         (self.field.of_mut)(values).clear();
     }
@@ -212,6 +244,9 @@ impl<V, T> Setting<V> for List<V, T> {
 pub(crate) mod show {
     use crate::values::Located;
 
+    /// What LXC shows in a few places for "unset".
+    pub(crate) const NULL: &str = "(null)";
+
     pub(crate) fn flag(value: &bool) -> Option<String> {
         Some(if *value { "1" } else { "0" }.to_owned())
     }
@@ -222,6 +257,10 @@ pub(crate) mod show {
 
     pub(crate) fn number_or_zero(value: &Option<i32>) -> Option<String> {
         Some(value.unwrap_or(0).to_string())
+    }
+
+    pub(crate) fn number_if_any(value: &Option<u32>) -> Option<String> {
+        value.map(|number| number.to_string())
     }
 
     pub(crate) fn text(value: &Option<String>) -> Option<String> {

@@ -5,6 +5,9 @@ pub const RTMIN: i32 = 34;
 /// Last real-time signal.
 pub const RTMAX: i32 = 64;
 
+/// The signal that cannot be refused.
+pub const KILL: i32 = 9;
+
 /// Names without `SIG`, with the numbers Linux gives them on x86, Arm, RISC-V, Power and s390.
 pub const NAMES: &[(&str, i32)] = &[
     ("HUP", 1),
@@ -13,7 +16,7 @@ pub const NAMES: &[(&str, i32)] = &[
     ("ILL", 4),
     ("ABRT", 6),
     ("FPE", 8),
-    ("KILL", 9),
+    ("KILL", KILL),
     ("SEGV", 11),
     ("PIPE", 13),
     ("ALRM", 14),

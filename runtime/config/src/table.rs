@@ -1,149 +1,12 @@
 //! The table of keys. A key is one row; every operation on it starts from here.
 
 use crate::grammar;
-use crate::rows::{capabilities, cgroups, devices, general, hooks, mounts, net, rootfs};
-use crate::setting::{Family, Fault, List, Scalar, Setting, field, show};
-use crate::values::Values;
-
-/// The key that reads another file, which only the file reader can do.
-pub(crate) const INCLUDE: &str = "lxc.include";
-
-/// What a caller can do about a key that is known by name only.
-pub(crate) const KNOWN_ONLY: &str = "this key of LXC is known by name only; remove it to go on";
-
-/// One key, or one prefix of keys.
-pub(crate) struct Row {
-    /// The key; one that ends in `.` is a prefix and not listed.
-    pub key: &'static str,
-    /// What it is for, one sentence.
-    pub doc: &'static str,
-    /// Oldest kernel that can do it; `None` = no kernel is too old.
-    pub since: Option<&'static str>,
-    pub how: How,
-    /// Other keys whose lines are removed from the text when this one is cleared.
-    pub also_clears: fn(&str) -> bool,
-    /// Values, and the text each is read back as.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "rows carry their own test data")
-    )]
-    pub takes: &'static [(&'static str, &'static str)],
-    /// Values that are refused.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "rows carry their own test data")
-    )]
-    pub refuses: &'static [&'static str],
-}
-
-/// What stands behind a row.
-#[derive(Clone, Copy)]
-pub(crate) enum How {
-    /// A value or a list.
-    Item(&'static dyn Setting<Values>),
-    /// A name for several keys, which can be cleared but not read.
-    Group(&'static dyn Setting<Values>),
-    /// A prefix.
-    Family(&'static dyn Family),
-    Include,
-    /// Refused by name.
-    NotYet {
-        is_family: bool,
-    },
-}
-
-impl Row {
-    const fn with(key: &'static str, doc: &'static str, how: How) -> Row {
-        Row {
-            key,
-            doc,
-            since: None,
-            how,
-            also_clears: |_| false,
-            takes: &[],
-            refuses: &[],
-        }
-    }
-
-    const fn new(key: &'static str, doc: &'static str, item: &'static dyn Setting<Values>) -> Row {
-        Row::with(key, doc, How::Item(item))
-    }
-
-    const fn group(
-        key: &'static str,
-        doc: &'static str,
-        item: &'static dyn Setting<Values>,
-    ) -> Row {
-        Row::with(key, doc, How::Group(item))
-    }
-
-    const fn family(key: &'static str, doc: &'static str, family: &'static dyn Family) -> Row {
-        Row::with(key, doc, How::Family(family))
-    }
-
-    const fn not_yet(key: &'static str, doc: &'static str) -> Row {
-        Row::with(key, doc, How::NotYet { is_family: false })
-    }
-
-    const fn family_not_yet(key: &'static str, doc: &'static str) -> Row {
-        Row::with(key, doc, How::NotYet { is_family: true })
-    }
-
-    const fn since(self, kernel: &'static str) -> Row {
-        Row {
-            since: Some(kernel),
-            ..self
-        }
-    }
-
-    const fn also_clears(self, also_clears: fn(&str) -> bool) -> Row {
-        Row {
-            also_clears,
-            ..self
-        }
-    }
-
-    const fn takes(self, takes: &'static [(&'static str, &'static str)]) -> Row {
-        Row { takes, ..self }
-    }
-
-    const fn refuses(self, refuses: &'static [&'static str]) -> Row {
-        Row { refuses, ..self }
-    }
-
-    pub(crate) fn is_readable(&self) -> bool {
-        !matches!(self.how, How::Group(_))
-    }
-
-    /// What follows this row's name in `key`; `None` when the row is not about `key`.
-    fn rest<'k>(&self, key: &'k str) -> Option<&'k str> {
-        let rest = key.strip_prefix(self.key)?;
-        let is_family = matches!(self.how, How::Family(_) | How::NotYet { is_family: true });
-        let below = is_family && (rest.starts_with('.') || self.key.ends_with('.'));
-        (rest.is_empty() || below).then_some(rest)
-    }
-}
-
-/// What a key leads to.
-pub(crate) enum Found<'k> {
-    /// A row of its own.
-    Item(&'static Row, &'static dyn Setting<Values>),
-    /// A member of a family, with what follows the family's name.
-    Member(&'static dyn Family, &'k str),
-    Include,
-}
-
-/// The first row that `key` matches.
-pub(crate) fn find(key: &str) -> Result<Found<'_>, Fault> {
-    let found = TABLE.iter().find_map(|row| Some((row, row.rest(key)?)));
-    let (row, rest) = found.ok_or_else(|| Fault::unknown("unknown key", ""))?;
-    match row.how {
-        How::Item(item) | How::Group(item) => Ok(Found::Item(row, item)),
-        How::Family(family) => Ok(Found::Member(family, rest)),
-        How::Include => Ok(Found::Include),
-        How::NotYet { .. } => Err(Fault::not_yet(KNOWN_ONLY)),
-    }
-}
+use crate::row::Row;
+use crate::rows::{
+    capabilities, cgroups, devices, general, hooks, idmap, limits, mounts, named, namespaces, net,
+    rootfs, seccomp, time,
+};
+use crate::setting::{List, Scalar, field, show};
 
 macro_rules! hook {
     ($name:literal, $list:ident, $doc:literal) => {
@@ -186,6 +49,7 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::located,
         },
     )
+    .text_form()
     .takes(&[("generated", "generated"), ("unconfined", "unconfined")]),
     Row::new(
         "lxc.apparmor.allow_incomplete",
@@ -209,20 +73,27 @@ pub(crate) static TABLE: &[Row] = &[
     )
     .takes(&[("1", "1"), ("0", "0")])
     .refuses(&["2"]),
-    Row::not_yet(
+    Row::new(
         "lxc.apparmor.raw",
         "A line added to the generated AppArmor profile.",
-    ),
+        &List {
+            field: field!(apparmor.raw),
+            parse: general::raw_line,
+            show: general::show_lines,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("mount options=(rw),", "mount options=(rw),\n")]),
     Row::new(
         "lxc.autodev.tmpfs.size",
-        "Size of the tmpfs on /dev, in bytes.",
+        "Size of the tmpfs on /dev, in bytes; 0 for the usual 500000.",
         &Scalar {
             field: field!(autodev.tmpfs_size),
             parse: devices::tmpfs_size,
             show: show::number,
         },
     )
-    .takes(&[("1000000", "1000000"), ("0", "500000")])
+    .takes(&[("1000000", "1000000"), ("0", "0")])
     .refuses(&["1M", "-1", "2147483648"]),
     Row::new(
         "lxc.autodev",
@@ -237,10 +108,8 @@ pub(crate) static TABLE: &[Row] = &[
         &capabilities::DropKey,
     )
     .also_clears(capabilities::is_either)
-    .takes(&[
-        ("mac_admin sys_time", "mac_admin\nsys_time\n"),
-        ("25\t sys_time", "25\nsys_time\n"),
-    ])
+    .takes(&[("mac_admin sys_time", "mac_admin\nsys_time\n")])
+    .also_takes(&[("25\t sys_time", "25\nsys_time\n")])
     .refuses(&[
         "CAP_SYS_ADMIN",
         "sys_admim",
@@ -267,25 +136,85 @@ pub(crate) static TABLE: &[Row] = &[
             field: field!(cgroup2),
         },
     )
-    .since("4.5"),
-    Row::not_yet(
+    .since("4.5")
+    .member(".FILE", ".memory.max")
+    .takes(&[("1G", "1G\n"), ("max", "max\n")]),
+    Row::new(
         "lxc.cgroup.dir.monitor.pivot",
         "Cgroup the monitor moves to before it removes its own.",
-    ),
-    Row::not_yet("lxc.cgroup.dir.monitor", "Cgroup of the monitor."),
-    Row::not_yet(
+        &Scalar {
+            field: field!(cgroup.monitor_pivot),
+            parse: cgroups::directory,
+            show: cgroups::show_directory,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("tenants/a", "tenants/a")])
+    .also_takes(&[("./a//b/", "a/b")])
+    .refuses(&["/a", "a/../b", ".."]),
+    Row::new(
+        "lxc.cgroup.dir.monitor",
+        "Cgroup of the monitor.",
+        &Scalar {
+            field: field!(cgroup.monitor),
+            parse: cgroups::directory,
+            show: cgroups::show_directory,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("tenants/a", "tenants/a")])
+    .also_takes(&[("./a//b/", "a/b")])
+    .refuses(&["/a", "a/../b", ".."]),
+    Row::new(
         "lxc.cgroup.dir.container.inner",
         "Cgroup of the processes, below the one with the limits.",
-    ),
-    Row::not_yet("lxc.cgroup.dir.container", "Cgroup of the container."),
-    Row::not_yet(
+        &Scalar {
+            field: field!(cgroup.container_inner),
+            parse: cgroups::inner,
+            show: cgroups::show_directory,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("init", "init")])
+    .refuses(&["a/b", "a/", ".", ".."]),
+    Row::new(
+        "lxc.cgroup.dir.container",
+        "Cgroup of the container.",
+        &Scalar {
+            field: field!(cgroup.container),
+            parse: cgroups::directory,
+            show: cgroups::show_directory,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("tenants/a", "tenants/a")])
+    .also_takes(&[("./a//b/", "a/b")])
+    .refuses(&["/a", "a/../b", ".."]),
+    Row::new(
         "lxc.cgroup.dir",
         "Cgroup that holds those of container and monitor.",
-    ),
-    Row::not_yet(
+        &Scalar {
+            field: field!(cgroup.dir),
+            parse: cgroups::directory,
+            show: cgroups::show_directory,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("tenants/a", "tenants/a")])
+    .also_takes(&[("./a//b/", "a/b")])
+    .refuses(&["/a", "a/../b", ".."]),
+    Row::new(
         "lxc.cgroup.relative",
         "1 stays below the cgroup of whoever starts the container.",
-    ),
+        &Scalar {
+            field: field!(cgroup.relative),
+            parse: grammar::flag,
+            show: show::flag,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("1", "1"), ("0", "0")])
+    .refuses(&["2", "yes"]),
     Row::family(
         "lxc.cgroup",
         "Value written to a file of the container's cgroup on hosts with cgroup v1.",
@@ -293,11 +222,27 @@ pub(crate) static TABLE: &[Row] = &[
             key: "lxc.cgroup",
             field: field!(cgroup1),
         },
-    ),
-    Row::not_yet(
+    )
+    .member(".FILE", ".memory.limit_in_bytes")
+    .takes(&[("1G", "1G\n"), ("-1", "-1\n")]),
+    Row::new(
         "lxc.console.buffer.size",
         "Size of the buffer that keeps the last console output.",
-    ),
+        &Scalar {
+            field: field!(console.buffer_size),
+            parse: devices::size,
+            show: show::number,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[
+        ("auto", "131072"),
+        ("1", "4096"),
+        ("5000", "8192"),
+        ("4MB", "4194304"),
+        ("64 kB", "65536"),
+    ])
+    .refuses(&["4TB", "-1", "MB", "big", "99999999999GB"]),
     Row::new(
         "lxc.console.logfile",
         "File that console output is appended to.",
@@ -307,7 +252,9 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::located,
         },
     )
-    .takes(&[("/var//log/c1.console", "/var/log/c1.console")]),
+    .text_form()
+    .takes(&[("/var/log/c1.console", "/var/log/c1.console")])
+    .also_takes(&[("/var//log/c1.console", "/var/log/c1.console")]),
     Row::new(
         "lxc.console.path",
         "File or terminal the console is copied to; `none` for no console at all.",
@@ -317,25 +264,62 @@ pub(crate) static TABLE: &[Row] = &[
             show: devices::show_console_path,
         },
     )
+    .text_form()
     .takes(&[("none", "none"), ("/dev/tty9", "/dev/tty9")]),
-    Row::not_yet(
+    Row::new(
         "lxc.console.rotate",
         "1 renames a full console log instead of truncating it.",
-    ),
-    Row::not_yet("lxc.console.size", "Largest size of the console log."),
-    Row::not_yet(
+        &Scalar {
+            field: field!(console.rotate),
+            parse: grammar::flag,
+            show: show::flag,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("1", "1"), ("0", "0")])
+    .refuses(&["2", "yes"]),
+    Row::new(
+        "lxc.console.size",
+        "Largest size of the console log.",
+        &Scalar {
+            field: field!(console.log_size),
+            parse: devices::size,
+            show: show::number,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("auto", "131072"), ("1MB", "1048576")])
+    .also_takes(&[("1gb", "1073741824")])
+    .refuses(&["1 T", "-1"]),
+    Row::new(
         "lxc.sched.core",
         "1 keeps other tenants off the sibling threads of a core.",
+        &Scalar {
+            field: field!(sched_core),
+            parse: grammar::flag,
+            show: show::flag,
+        },
     )
-    .since("5.14"),
-    Row::not_yet(
+    .since("5.14")
+    .not_carried_out_yet()
+    .takes(&[("1", "1"), ("0", "0")])
+    .refuses(&["2", "yes"]),
+    Row::new(
         "lxc.environment.runtime",
         "Environment variable of init and attached programs only.",
-    ),
-    Row::not_yet(
+        &general::Environment(field!(environment_runtime)),
+    )
+    .not_carried_out_yet()
+    .takes(&[("A=b c", "A=b c\n")])
+    .refuses(&["=b"]),
+    Row::new(
         "lxc.environment.hooks",
         "Environment variable of hooks run inside only.",
-    ),
+        &general::Environment(field!(environment_hooks)),
+    )
+    .not_carried_out_yet()
+    .takes(&[("A=b c", "A=b c\n")])
+    .refuses(&["=b"]),
     Row::new(
         "lxc.environment",
         "Environment variable of init, attached programs and hooks run inside.",
@@ -343,7 +327,18 @@ pub(crate) static TABLE: &[Row] = &[
     )
     .takes(&[("A=b c", "A=b c\n"), ("A=", "A=\n"), ("A=b=c", "A=b=c\n")])
     .refuses(&["=b", "LXC_CONFIG_TEST_NO_SUCH_VARIABLE"]),
-    Row::not_yet("lxc.ephemeral", "1 removes the container when it stops."),
+    Row::new(
+        "lxc.ephemeral",
+        "1 removes the container when it stops.",
+        &Scalar {
+            field: field!(ephemeral),
+            parse: grammar::flag,
+            show: show::flag,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("1", "1"), ("0", "0")])
+    .refuses(&["2", "yes"]),
     Row::new(
         "lxc.execute.cmd",
         "Program that lxc-execute runs.",
@@ -353,6 +348,7 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::located,
         },
     )
+    .text_form()
     .takes(&[("/bin/true 'a b'", "/bin/true 'a b'")])
     .refuses(&["/bin/true 'a b"]),
     Row::new(
@@ -361,7 +357,7 @@ pub(crate) static TABLE: &[Row] = &[
         &List {
             field: field!(groups),
             parse: general::groups,
-            show: general::show_groups,
+            show: general::show_lines,
         },
     )
     .takes(&[("web db", "web\ndb\n")]),
@@ -429,15 +425,31 @@ pub(crate) static TABLE: &[Row] = &[
     )
     .also_clears(hooks::is_hook)
     .refuses(&["/bin/true"]),
-    Row::not_yet(
+    Row::new(
         "lxc.idmap",
         "Range of user or group ids inside and what they are on the host.",
-    ),
-    Row::with(
-        INCLUDE,
-        "File, or directory of *.conf files, read in this place.",
-        How::Include,
-    ),
+        &List {
+            field: field!(idmap),
+            parse: idmap::range,
+            show: idmap::show_ranges,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[
+        ("u 0 100000 65536", "u 0 100000 65536"),
+        ("g 0 100000 65536", "g 0 100000 65536"),
+    ])
+    .also_takes(&[("g\t0  0x10 010", "g 0 16 8")])
+    .refuses(&[
+        "b 0 1 1",
+        "u 0 100000",
+        "u 0 100000 65536 x",
+        "u0 1 1",
+        "u 0 -5 7",
+        "u 0 1 0",
+        "u 0 4294967295 1",
+    ]),
+    Row::include("File, or directory of *.conf files, read in this place."),
     Row::new(
         "lxc.init.cmd",
         "Program that becomes init; /sbin/init when unset.",
@@ -447,6 +459,7 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::located,
         },
     )
+    .text_form()
     .takes(&[("/sbin/init splash", "/sbin/init splash")])
     .refuses(&["/sbin/init \"splash"]),
     Row::new(
@@ -460,7 +473,19 @@ pub(crate) static TABLE: &[Row] = &[
     )
     .takes(&[("1000", "1000")])
     .refuses(&["-3", "root"]),
-    Row::not_yet("lxc.init.groups", "Supplementary groups of init."),
+    Row::new(
+        "lxc.init.groups",
+        "Supplementary groups of init.",
+        &List {
+            field: field!(init.groups),
+            parse: general::group_ids,
+            show: general::show_group_ids,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("1,2,3", "1,2,3"), ("5", "5")])
+    .also_takes(&[(",4,, 0x10,", "4,16")])
+    .refuses(&[",", "a", "1,-1", "4294967296"]),
     Row::new(
         "lxc.init.uid",
         "User id of init and, by default, of attached programs.",
@@ -470,7 +495,8 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::number,
         },
     )
-    .takes(&[("1000", "1000"), ("0x10", "16"), ("010", "8")])
+    .takes(&[("1000", "1000")])
+    .also_takes(&[("0x10", "16"), ("010", "8")])
     .refuses(&["-3", "root", "4294967296", "08"]),
     Row::new(
         "lxc.init.cwd",
@@ -481,11 +507,21 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::located,
         },
     )
-    .takes(&[("/srv//app/", "/srv/app")]),
-    Row::not_yet(
+    .text_form()
+    .takes(&[("/srv/app", "/srv/app")])
+    .also_takes(&[("/srv//app/", "/srv/app")]),
+    Row::new(
         "lxc.keyring.session",
         "1 keeps the session keyring of whoever starts the container.",
-    ),
+        &Scalar {
+            field: field!(keyring_session),
+            parse: grammar::flag,
+            show: show::flag,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("1", "1"), ("0", "0")])
+    .refuses(&["2", "yes"]),
     Row::new(
         "lxc.log.file",
         "File that LXC's own messages are appended to.",
@@ -495,7 +531,9 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::text,
         },
     )
-    .takes(&[("/var/log//c1.log", "/var/log/c1.log")]),
+    .text_form()
+    .takes(&[("/var/log/c1.log", "/var/log/c1.log")])
+    .also_takes(&[("/var/log//c1.log", "/var/log/c1.log")]),
     Row::new(
         "lxc.log.level",
         "Least urgent of LXC's own messages that is logged.",
@@ -505,25 +543,49 @@ pub(crate) static TABLE: &[Row] = &[
             show: general::show_log_level,
         },
     )
+    .text_form()
     .takes(&[
         ("0", "TRACE"),
-        ("debug", "DEBUG"),
         ("ERROR", "ERROR"),
         ("8", "FATAL"),
+        ("DEBUG", "DEBUG"),
     ])
+    .also_takes(&[("debug", "DEBUG")])
     .refuses(&["9", "LOUD", "-1"]),
-    Row::not_yet(
+    Row::new(
         "lxc.log.syslog",
         "Syslog facility that LXC's own messages go to.",
-    ),
-    Row::not_yet(
+        &Scalar {
+            field: field!(log.syslog),
+            parse: general::facility,
+            show: show::text,
+        },
+    )
+    .text_form()
+    .not_carried_out_yet()
+    .takes(&[("daemon", "daemon"), ("local7", "local7")])
+    .refuses(&["user", "local8", "local"]),
+    Row::new(
         "lxc.monitor.unshare",
         "1 gives the monitor a mount namespace of its own.",
-    ),
-    Row::not_yet(
+        &Scalar {
+            field: field!(monitor.unshare),
+            parse: grammar::uint,
+            show: show::number,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("1", "1")])
+    .also_takes(&[("7", "7")])
+    .refuses(&["-1", "yes"]),
+    Row::new(
         "lxc.monitor.signal.pdeath",
         "Signal that init gets when the monitor dies.",
-    ),
+        &general::ParentDeathSignal,
+    )
+    .not_carried_out_yet()
+    .takes(&[("SIGTERM", "15"), ("0", "0")])
+    .refuses(&["TERM", "65"]),
     Row::new(
         "lxc.mount.auto",
         "Kernel filesystems mounted without being listed.",
@@ -541,6 +603,8 @@ pub(crate) static TABLE: &[Row] = &[
         ),
         ("sys:rw cgroup2:ro", "sys:rw"),
         ("sys:ro sys:rw", "sys:rw"),
+        ("proc shmounts:/srv/shared", "proc:mixed"),
+        ("sys shmounts:/srv/shared:/run/shared", "sys:mixed"),
     ])
     .refuses(&[
         "proc:ro",
@@ -548,8 +612,10 @@ pub(crate) static TABLE: &[Row] = &[
         "cgroup:none",
         "cgroup2:mixed",
         "sys nonsense",
-        "shmounts:/a",
-    ]),
+        "shmounts:",
+        "shmounts::/a",
+    ])
+    .carried_out_but(mounts::shared),
     Row::new(
         "lxc.mount.entry",
         "Mount inside the container, as a line of fstab(5).",
@@ -559,10 +625,18 @@ pub(crate) static TABLE: &[Row] = &[
             show: mounts::show_entries,
         },
     )
-    .takes(&[(
-        "/srv/my\\040data srv/data none bind,create=dir 0 0",
-        "/srv/my\\040data srv/data none bind,create=dir 0 0\n",
-    )])
+    .carried_out_but(crate::mount_entry::not_carried_out)
+    .takes(&[
+        (
+            "/srv/my\\040data srv/data none bind,create=dir 0 0",
+            "/srv/my\\040data srv/data none bind,create=dir 0 0\n",
+        ),
+        (
+            "/srv srv none rbind,idmap=container 0 0",
+            "/srv srv none rbind,idmap=container 0 0\n",
+        ),
+        ("/srv srv none move", "/srv srv none move\n"),
+    ])
     .refuses(&[
         "/srv",
         "/srv mnt none create=link",
@@ -579,27 +653,69 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::located,
         },
     )
-    .takes(&[("/var/lib/lxc//c1/fstab", "/var/lib/lxc/c1/fstab")]),
-    Row::not_yet("lxc.namespace.clone", "The only namespaces that are made."),
-    Row::not_yet(
+    .text_form()
+    .takes(&[("/var/lib/lxc/c1/fstab", "/var/lib/lxc/c1/fstab")])
+    .also_takes(&[("/var/lib/lxc//c1/fstab", "/var/lib/lxc/c1/fstab")]),
+    Row::new(
+        "lxc.namespace.clone",
+        "The only namespaces that are made.",
+        &namespaces::CloneKey,
+    )
+    .not_carried_out_yet()
+    .takes(&[("net user", "user\nnet\n")])
+    .also_takes(&[("MNT\ttime pid", "mnt\npid\ntime\n")])
+    .refuses(&["mount", "net bogus"]),
+    Row::new(
         "lxc.namespace.keep",
         "Namespaces that are kept from whoever starts the container.",
-    ),
-    Row::family_not_yet(
+        &namespaces::KeepKey,
+    )
+    .not_carried_out_yet()
+    .takes(&[("net ipc", "ipc\nnet\n")])
+    .refuses(&["mount", "all"]),
+    Row::family(
         "lxc.namespace.share.",
         "Namespace taken from a process, a file or another container.",
-    ),
-    Row::not_yet(
+        &namespaces::Shared,
+    )
+    .not_carried_out_yet()
+    .member("NS", "net")
+    .takes(&[
+        ("1234", "1234"),
+        ("other", "other"),
+        ("/proc/1234/ns/net", "/proc/1234/ns/net"),
+    ]),
+    Row::new(
         "lxc.time.offset.boot",
         "How far the boot time clock is ahead inside.",
+        &time::Offset(field!(time.boot)),
     )
-    .since("5.6"),
-    Row::not_yet(
+    .since("5.6")
+    .not_carried_out_yet()
+    .takes(&[
+        ("10h", "36000s"),
+        ("-3 s", "-3s"),
+        ("5m", "300s"),
+        ("7us", "7000ns"),
+        ("0s", "0ns"),
+    ])
+    .refuses(&["7", "7d", "s", "1.5s", "9223372036854775807h", "7 s x"]),
+    Row::new(
         "lxc.time.offset.monotonic",
         "How far the monotonic clock is ahead inside.",
+        &time::Offset(field!(time.monotonic)),
     )
-    .since("5.6"),
-    Row::family("lxc.net.", "Network device.", &net::Devices),
+    .since("5.6")
+    .not_carried_out_yet()
+    .takes(&[
+        ("10h", "36000s"),
+        ("-3 s", "-3s"),
+        ("5m", "300s"),
+        ("7us", "7000ns"),
+        ("0s", "0ns"),
+    ])
+    .refuses(&["7", "7d", "s", "1.5s", "9223372036854775807h", "7 s x"]),
+    Row::family("lxc.net.", "Network device.", &net::Devices).member("N", "0"),
     Row::new(
         "lxc.net",
         "All network devices together; can be read and cleared.",
@@ -618,7 +734,21 @@ pub(crate) static TABLE: &[Row] = &[
     )
     .takes(&[("1", "1"), ("0", "0")])
     .refuses(&["2"]),
-    Row::family_not_yet("lxc.prlimit", "Resource limit of init."),
+    Row::family("lxc.prlimit", "Resource limit of init.", &limits::Rlimits)
+        .not_carried_out_yet()
+        .member(".NAME", ".nofile")
+        .takes(&[
+            ("30000:32768", "30000:32768"),
+            ("unlimited", "unlimited"),
+            ("8:unlimited", "8:unlimited"),
+        ])
+        .also_takes(&[
+            ("8 : unlimited", "8:unlimited"),
+            ("5:", "5"),
+            (":2", "0:2"),
+            ("-1", "unlimited"),
+        ])
+        .refuses(&["abc", "1 2", "9:3", "0x10", "1:2:3", "18446744073709551616"]),
     Row::new(
         "lxc.pty.max",
         "Size of the container's own devpts; 0 for none.",
@@ -650,13 +780,31 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::text,
         },
     )
-    .takes(&[("/mnt//root/", "/mnt/root")]),
-    Row::not_yet("lxc.rootfs.options", "Mount options of the rootfs."),
+    .text_form()
+    .takes(&[("/mnt/root", "/mnt/root")])
+    .also_takes(&[("/mnt//root/", "/mnt/root")]),
+    Row::new(
+        "lxc.rootfs.options",
+        "Mount options of the rootfs.",
+        &Scalar {
+            field: field!(rootfs.options),
+            parse: rootfs::options,
+            show: rootfs::show_options,
+        },
+    )
+    .text_form()
+    .not_carried_out_yet()
+    .takes(&[
+        ("ro,noatime,rslave", "ro,noatime,rslave"),
+        ("idmap=container", "idmap=container"),
+    ])
+    .refuses(&["create=dir", "ro,optional", "relative", "idmap=", "idmap=x"]),
     Row::new(
         "lxc.rootfs.path",
         "Root filesystem, as [TYPE:]PATH.",
         &rootfs::RootfsPath,
     )
+    .text_form()
     .takes(&[
         ("/srv/rootfs", "/srv/rootfs"),
         ("dir:/srv/rootfs", "/srv/rootfs"),
@@ -664,20 +812,45 @@ pub(crate) static TABLE: &[Row] = &[
         ("/srv/a:b", "/srv/a:b"),
     ])
     .refuses(&["floppy:/dev/fd0", "dir:"]),
-    Row::not_yet(
+    Row::new(
         "lxc.seccomp.allow_nesting",
         "1 loads the filter although one is active already.",
-    ),
-    Row::not_yet(
+        &Scalar {
+            field: field!(seccomp_allow_nesting),
+            parse: grammar::flag,
+            show: show::flag,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("1", "1"), ("0", "0")])
+    .refuses(&["2", "yes"]),
+    Row::new(
         "lxc.seccomp.notify.cookie",
         "Text sent along with each notified system call.",
+        &Scalar {
+            field: field!(seccomp_notify.cookie),
+            parse: grammar::text,
+            show: show::text,
+        },
     )
-    .since("5.0"),
-    Row::not_yet(
+    .since("5.0")
+    .text_form()
+    .not_carried_out_yet()
+    .takes(&[("tenant-7", "tenant-7")]),
+    Row::new(
         "lxc.seccomp.notify.proxy",
         "Socket that decides notified system calls.",
+        &Scalar {
+            field: field!(seccomp_notify.proxy),
+            parse: seccomp::proxy,
+            show: seccomp::show_proxy,
+        },
     )
-    .since("5.0"),
+    .since("5.0")
+    .text_form()
+    .not_carried_out_yet()
+    .takes(&[("unix:/run/proxy", "/run/proxy"), ("unix:@proxy", "proxy")])
+    .refuses(&["/run/proxy", "unix:proxy", "unix:", "unix:/", "unix:@"]),
     Row::new(
         "lxc.seccomp.profile",
         "File with the system call policy.",
@@ -687,15 +860,35 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::located,
         },
     )
+    .text_form()
     .takes(&[(
         "/usr/share/lxc/config/common.seccomp",
         "/usr/share/lxc/config/common.seccomp",
     )]),
-    Row::not_yet(
+    Row::new(
         "lxc.selinux.context.keyring",
         "SELinux label of the session keyring.",
-    ),
-    Row::not_yet("lxc.selinux.context", "SELinux label of init."),
+        &Scalar {
+            field: field!(selinux.keyring),
+            parse: grammar::text,
+            show: show::text,
+        },
+    )
+    .text_form()
+    .not_carried_out_yet()
+    .takes(&[("system_u:system_r:lxc_t:s0", "system_u:system_r:lxc_t:s0")]),
+    Row::new(
+        "lxc.selinux.context",
+        "SELinux label of init.",
+        &Scalar {
+            field: field!(selinux.context),
+            parse: grammar::text,
+            show: show::text,
+        },
+    )
+    .text_form()
+    .not_carried_out_yet()
+    .takes(&[("system_u:system_r:lxc_t:s0", "system_u:system_r:lxc_t:s0")]),
     Row::new(
         "lxc.signal.halt",
         "Signal that asks init to shut down.",
@@ -776,6 +969,7 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::text,
         },
     )
+    .text_form()
     .takes(&[("lxc", "lxc")])
     .refuses(&["../lxc"]),
     Row::new(
@@ -798,11 +992,23 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::text,
         },
     )
+    .text_form()
     .takes(&[("demo", "demo")])
     .refuses(&["a-host-name-of-more-than-sixty-four-bytes-which-linux-does-not-take"]),
-    Row::family_not_yet("lxc.sysctl", "Kernel parameter set inside."),
-    Row::family_not_yet(
+    Row::family(
+        "lxc.sysctl",
+        "Kernel parameter set inside.",
+        &named::Sysctls,
+    )
+    .not_carried_out_yet()
+    .member(".NAME", ".net.ipv4.ip_forward")
+    .takes(&[("1", "1"), ("32768 60999", "32768 60999")]),
+    Row::family(
         "lxc.proc",
         "File of init's /proc directory written at start.",
-    ),
+        &named::ProcFiles,
+    )
+    .not_carried_out_yet()
+    .member(".NAME", ".oom_score_adj")
+    .takes(&[("10", "10"), ("-17", "-17")]),
 ];

@@ -1,53 +1,13 @@
 //! What to say about a key that does not exist: its new name, or the key that looks like it.
 
+use crate::old_keys::{OLD_KEYS, OLD_NETWORK_KEYS};
 use crate::rows::net_keys::SUB_KEYS;
 use crate::table::TABLE;
 
-/// Names of LXC 2.x that LXC 3.0 dropped, with their new ones.
-const RENAMED: &[(&str, &str)] = &[
-    ("lxc.aa_allow_incomplete", "lxc.apparmor.allow_incomplete"),
-    ("lxc.aa_profile", "lxc.apparmor.profile"),
-    ("lxc.console", "lxc.console.path"),
-    ("lxc.devttydir", "lxc.tty.dir"),
-    ("lxc.haltsignal", "lxc.signal.halt"),
-    ("lxc.id_map", "lxc.idmap"),
-    ("lxc.init_cmd", "lxc.init.cmd"),
-    ("lxc.init_gid", "lxc.init.gid"),
-    ("lxc.init_uid", "lxc.init.uid"),
-    ("lxc.logfile", "lxc.log.file"),
-    ("lxc.loglevel", "lxc.log.level"),
-    ("lxc.mount", "lxc.mount.fstab"),
-    ("lxc.pts", "lxc.pty.max"),
-    ("lxc.rebootsignal", "lxc.signal.reboot"),
-    ("lxc.rootfs", "lxc.rootfs.path"),
-    ("lxc.se_context", "lxc.selinux.context"),
-    ("lxc.seccomp", "lxc.seccomp.profile"),
-    ("lxc.stopsignal", "lxc.signal.stop"),
-    ("lxc.syslog", "lxc.log.syslog"),
-    ("lxc.tty", "lxc.tty.max"),
-    ("lxc.utsname", "lxc.uts.name"),
-];
-
-/// Sub-keys of `lxc.network` whose name changed with it.
-const RENAMED_SUB_KEYS: &[(&str, &str)] = &[("ipv4", "ipv4.address"), ("ipv6", "ipv6.address")];
-
-/// Names of LXC 2.x that have no successor in a container's configuration.
-const GONE: &[(&str, &str)] = &[
-    ("lxc.kmsg", "LXC 3.0 dropped it; remove the line"),
-    ("lxc.pivotdir", "LXC 3.0 dropped it; remove the line"),
-    (
-        "lxc.rootfs.backend",
-        "LXC 3.0 dropped it; write lxc.rootfs.path = TYPE:PATH",
-    ),
-];
-
-/// The part of a hint that helps with the unknown `key`; empty when nothing is close to it.
+/// The part of a hint that helps with the unknown `key`.
 pub(crate) fn suggestion(key: &str) -> String {
-    if let Some((_, why)) = GONE.iter().find(|(old, _)| *old == key) {
-        return (*why).to_owned();
-    }
-    if let Some(new) = renamed(key) {
-        return format!("LXC 3.0 renamed it to {new}");
+    if let Some(advice) = successor(key) {
+        return advice;
     }
     match nearest(key) {
         Some(near) => format!("did you mean {near}?"),
@@ -55,26 +15,34 @@ pub(crate) fn suggestion(key: &str) -> String {
     }
 }
 
-fn renamed(key: &str) -> Option<String> {
-    if let Some((_, new)) = RENAMED.iter().find(|(old, _)| *old == key) {
-        return Some((*new).to_owned());
+/// What became of a key of LXC 2.x.
+fn successor(key: &str) -> Option<String> {
+    if key == "lxc.rootfs.backend" {
+        return Some("LXC 3.0 dropped it; write lxc.rootfs.path = TYPE:PATH".to_owned());
     }
+    let renamed = match OLD_KEYS.iter().find(|known| known.old == key) {
+        Some(known) => known.new.map(str::to_owned),
+        None => Some(renamed_member(key)?),
+    };
+    Some(match renamed {
+        Some(new) => format!("LXC 3.0 renamed it to {new}"),
+        None => "LXC 3.0 dropped it; remove the line".to_owned(),
+    })
+}
+
+/// The new name of a key below one that stood for several.
+fn renamed_member(key: &str) -> Option<String> {
     if let Some(limit) = key.strip_prefix("lxc.limit.") {
         return Some(format!("lxc.prlimit.{limit}"));
     }
-    let rest = key.strip_prefix("lxc.network")?;
-    let Some(rest) = rest.strip_prefix('.') else {
-        return rest.is_empty().then(|| "lxc.net".to_owned());
-    };
+    let rest = key.strip_prefix("lxc.network.")?;
     // Old keys name the device or mean the latest one.
     let (device, sub) = match rest.split_once('.') {
         Some((number, sub)) if number.bytes().all(|b| b.is_ascii_digit()) => (number, sub),
         _ => ("N", rest),
     };
-    let sub = RENAMED_SUB_KEYS
-        .iter()
-        .find(|(old, _)| *old == sub)
-        .map_or(sub, |(_, new)| new);
+    let known = OLD_NETWORK_KEYS.iter().find(|known| known.old == sub);
+    let sub = known.and_then(|known| known.new).unwrap_or(sub);
     Some(format!("lxc.net.{device}.{sub}"))
 }
 
@@ -138,12 +106,18 @@ mod tests {
 
     #[test]
     fn new_names_exist_and_old_ones_do_not() {
-        for (old, new) in RENAMED {
-            assert!(TABLE.iter().any(|row| row.key == *new), "{new}");
-            assert!(!TABLE.iter().any(|row| row.key == *old), "{old}");
+        for known in OLD_KEYS {
+            if let Some(new) = known.new {
+                assert!(TABLE.iter().any(|row| row.key == new), "{new}");
+            }
+            assert!(
+                !TABLE.iter().any(|row| row.key == known.old),
+                "{}",
+                known.old
+            );
         }
-        for (_, new) in RENAMED_SUB_KEYS {
-            assert!(SUB_KEYS.iter().any(|sub_key| sub_key.name == *new), "{new}");
+        for new in OLD_NETWORK_KEYS.iter().filter_map(|known| known.new) {
+            assert!(SUB_KEYS.iter().any(|sub_key| sub_key.name == new), "{new}");
         }
     }
 }

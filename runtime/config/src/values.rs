@@ -3,6 +3,12 @@
 //! Plain data: every field is public and says its default. Filled only through the key table
 //! (`table.rs`), so a value here has already been checked.
 
+mod mounts;
+mod network;
+
+pub use mounts::*;
+pub use network::*;
+
 use std::fmt;
 
 /// Where a value was written: what error messages point at.
@@ -50,6 +56,10 @@ pub struct Values {
     pub init: Init,
     /// `lxc.environment`, in order; the last duplicate wins.
     pub environment: Vec<Located<EnvVar>>,
+    /// `lxc.environment.runtime`: of init and attached programs only.
+    pub environment_runtime: Vec<Located<EnvVar>>,
+    /// `lxc.environment.hooks`: of hooks run inside only.
+    pub environment_hooks: Vec<Located<EnvVar>>,
     /// `lxc.group`, in order.
     pub groups: Vec<String>,
     /// `lxc.start.*`.
@@ -74,6 +84,8 @@ pub struct Values {
     pub mount_entries: Vec<Located<MountEntry>>,
     /// `lxc.mount.fstab`: a file of further entries, read at start.
     pub mount_fstab: Option<Located<String>>,
+    /// `lxc.cgroup.dir*` and `lxc.cgroup.relative`.
+    pub cgroup: CgroupPlace,
     /// `lxc.cgroup.FILE` (cgroup v1), in order.
     pub cgroup1: Vec<Located<CgroupSetting>>,
     /// `lxc.cgroup2.FILE`, in order.
@@ -84,10 +96,39 @@ pub struct Values {
     pub hooks: Hooks,
     /// `lxc.apparmor.*`.
     pub apparmor: Apparmor,
+    /// `lxc.selinux.*`.
+    pub selinux: Selinux,
     /// `lxc.seccomp.profile`.
     pub seccomp_profile: Option<Located<String>>,
+    /// `lxc.seccomp.allow_nesting`: load the filter although one is active already.
+    pub seccomp_allow_nesting: bool,
+    /// `lxc.seccomp.notify.*`.
+    pub seccomp_notify: SeccompNotify,
     /// `lxc.no_new_privs`.
     pub no_new_privs: bool,
+    /// `lxc.namespace.clone` or `lxc.namespace.keep`.
+    pub namespaces: Namespaces,
+    /// `lxc.namespace.share.*`, in the order of [`Namespace`], each at most once.
+    pub shared_namespaces: Vec<Located<SharedNamespace>>,
+    /// `lxc.idmap`, in order; not empty = a user namespace.
+    pub idmap: Vec<Located<IdRange>>,
+    /// `lxc.time.offset.*`.
+    pub time: TimeOffsets,
+    /// `lxc.prlimit.*`, each name at most once, in the order of their first mention.
+    pub rlimits: Vec<Located<Rlimit>>,
+    /// `lxc.sysctl.*`, in order; the last value of a name counts.
+    pub sysctls: Vec<Located<NamedValue>>,
+    /// `lxc.proc.*`, in order; a name may come more than once.
+    pub proc_files: Vec<Located<NamedValue>>,
+    /// `lxc.sched.core`: a core scheduling cookie of its own.
+    pub sched_core: bool,
+    /// `lxc.keyring.session`: **keep** the session keyring of whoever starts the container. LXC's
+    /// manual says the opposite of what LXC does.
+    pub keyring_session: bool,
+    /// `lxc.ephemeral`: remove the container when it stops.
+    pub ephemeral: bool,
+    /// `lxc.monitor.*`.
+    pub monitor: Monitor,
     /// `lxc.log.*`.
     pub log: Log,
 }
@@ -113,6 +154,17 @@ pub struct Rootfs {
     pub mount: Option<String>,
     /// `lxc.rootfs.managed`, default true.
     pub managed: bool,
+    /// `lxc.rootfs.options`.
+    pub options: Option<RootfsOptions>,
+}
+
+/// `lxc.rootfs.options`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootfsOptions {
+    /// As written.
+    pub text: String,
+    /// Sorted into what each option means.
+    pub options: MountOptions,
 }
 
 impl Default for Rootfs {
@@ -122,6 +174,7 @@ impl Default for Rootfs {
             storage: None,
             mount: None,
             managed: true,
+            options: None,
         }
     }
 }
@@ -139,6 +192,8 @@ pub struct Init {
     pub uid: u32,
     /// `lxc.init.gid`, default 0.
     pub gid: u32,
+    /// `lxc.init.groups`: supplementary groups.
+    pub groups: Vec<u32>,
 }
 
 /// One `NAME=value`.
@@ -179,6 +234,12 @@ pub struct Console {
     pub path: ConsolePath,
     /// `lxc.console.logfile`.
     pub logfile: Option<Located<String>>,
+    /// `lxc.console.size`: largest log file in bytes, default 0 = unlimited.
+    pub log_size: u64,
+    /// `lxc.console.rotate`: rename a full log file instead of truncating it.
+    pub rotate: bool,
+    /// `lxc.console.buffer.size`: bytes kept in memory, a power of two; default 0 = none.
+    pub buffer_size: u64,
 }
 
 /// `lxc.console.path`.
@@ -198,15 +259,20 @@ pub enum ConsolePath {
 pub struct Autodev {
     /// Whether `/dev` is a tmpfs of ours, default true.
     pub enabled: bool,
-    /// Size of that tmpfs in bytes, default 500000.
+    /// Size of that tmpfs in bytes; 0, the default, stands for [`Autodev::USUAL_SIZE`].
     pub tmpfs_size: u64,
+}
+
+impl Autodev {
+    /// Bytes of the tmpfs when nothing else is said: LXC's own figure, which clients never see.
+    pub const USUAL_SIZE: u64 = 500_000;
 }
 
 impl Default for Autodev {
     fn default() -> Self {
         Autodev {
             enabled: true,
-            tmpfs_size: 500_000,
+            tmpfs_size: 0,
         }
     }
 }
@@ -232,159 +298,6 @@ pub struct Capability {
     pub number: u32,
 }
 
-/// `lxc.mount.auto`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MountAuto {
-    /// `proc…`.
-    pub proc: Option<ProcMode>,
-    /// `sys…`.
-    pub sys: Option<SysMode>,
-    /// `cgroup…`.
-    pub cgroup: Option<CgroupMount>,
-}
-
-/// `proc:…`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProcMode {
-    /// `proc`, `proc:mixed`: /proc/sys and sysrq-trigger read-only, /proc/sys/net writable.
-    Mixed,
-    /// `proc:rw`.
-    Rw,
-}
-
-/// `sys:…`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SysMode {
-    /// `sys`, `sys:mixed`: read-only, /sys/devices/virtual/net writable.
-    Mixed,
-    /// `sys:ro`.
-    Ro,
-    /// `sys:rw`.
-    Rw,
-}
-
-/// `cgroup…`, `cgroup-full…`, `cgroup2…`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CgroupMount {
-    /// Which hierarchy view is mounted.
-    pub kind: CgroupMountKind,
-    /// Access; `None` = unspecified (rw when CAP_SYS_ADMIN is kept, else mixed).
-    pub access: Option<CgroupAccess>,
-    /// `:force` (implied by `cgroup2`).
-    pub force: bool,
-}
-
-/// The word before the colon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CgroupMountKind {
-    /// `cgroup`.
-    Own,
-    /// `cgroup-full`.
-    Full,
-    /// `cgroup2`.
-    Unified,
-}
-
-/// The word after the colon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CgroupAccess {
-    /// `ro`.
-    Ro,
-    /// `rw`.
-    Rw,
-    /// `mixed`.
-    Mixed,
-}
-
-/// One fstab line, as written and split.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MountEntry {
-    /// The line as written.
-    pub line: String,
-    /// First field, `\040` decoded.
-    pub source: String,
-    /// Second field, decoded.
-    pub target: String,
-    /// Third field.
-    pub fstype: String,
-    /// Fourth field, sorted into what each option means.
-    pub options: MountOptions,
-}
-
-/// The fourth field of an fstab line.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct MountOptions {
-    /// `create=dir`, `create=file`.
-    pub create: Option<Create>,
-    /// `optional`: failures are skipped.
-    pub optional: bool,
-    /// `relative`: the source lies inside the rootfs.
-    pub relative: bool,
-    /// `bind` or `rbind`.
-    pub bind: Option<Bind>,
-    /// Attributes to set (`ro`, `nosuid`, …) as MOUNT_ATTR-like bits of [`attr`].
-    pub set: u64,
-    /// Attributes to clear (`rw`, `suid`, …).
-    pub clear: u64,
-    /// `private`, `rslave`, …
-    pub propagation: Option<(Propagation, bool)>,
-    /// Everything else, in order: data for the filesystem.
-    pub data: Vec<String>,
-}
-
-/// Mount attributes, with the bit values of `MOUNT_ATTR_*` in `linux/mount.h`.
-pub mod attr {
-    /// `ro`.
-    pub const RDONLY: u64 = 0x1;
-    /// `nosuid`.
-    pub const NOSUID: u64 = 0x2;
-    /// `nodev`.
-    pub const NODEV: u64 = 0x4;
-    /// `noexec`.
-    pub const NOEXEC: u64 = 0x8;
-    /// `noatime`.
-    pub const NOATIME: u64 = 0x10;
-    /// `strictatime`.
-    pub const STRICTATIME: u64 = 0x20;
-    /// `nodiratime`.
-    pub const NODIRATIME: u64 = 0x80;
-    /// `nosymfollow` (Linux 5.10 for mounts, 5.14 for mount_setattr).
-    pub const NOSYMFOLLOW: u64 = 0x20_0000;
-    /// The three bits of the access-time choice; `relatime` is 0 within them.
-    pub const ATIME_MASK: u64 = 0x70;
-}
-
-/// `create=…`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Create {
-    /// Directory, mode 0755, with parents.
-    Dir,
-    /// Empty file, mode 0000, with parents.
-    File,
-}
-
-/// `bind`, `rbind`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bind {
-    /// The mount alone.
-    Plain,
-    /// With everything mounted below it.
-    Recursive,
-}
-
-/// Propagation words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Propagation {
-    /// `private`.
-    Private,
-    /// `shared`.
-    Shared,
-    /// `slave`.
-    Slave,
-    /// `unbindable`.
-    Unbindable,
-}
-
 /// One `lxc.cgroup[2].FILE = VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CgroupSetting {
@@ -394,106 +307,21 @@ pub struct CgroupSetting {
     pub value: String,
 }
 
-/// One `lxc.net.N`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetDevice {
-    /// N.
-    pub index: u32,
-    /// `type` with what belongs to it; `None` until it is set.
-    pub kind: Option<NetKind>,
-    /// Where `type` (or the first sub-key) was written.
-    pub origin: Origin,
-    /// `link`.
-    pub link: Option<String>,
-    /// `name` inside.
-    pub name: Option<String>,
-    /// `flags = up`.
-    pub up: bool,
-    /// `hwaddr`, random digits already drawn.
-    pub hwaddr: Option<String>,
-    /// `mtu`, as written.
-    pub mtu: Option<String>,
-    /// `ipv4.address`.
-    pub ipv4: Vec<Ipv4Address>,
-    /// `ipv6.address`.
-    pub ipv6: Vec<Ipv6Address>,
-    /// `ipv4.gateway`.
-    pub ipv4_gateway: Option<Gateway<std::net::Ipv4Addr>>,
-    /// `ipv6.gateway`.
-    pub ipv6_gateway: Option<Gateway<std::net::Ipv6Addr>>,
-    /// `veth.pair`: host side name.
-    pub veth_pair: Option<String>,
-}
-
-impl NetDevice {
-    /// Device `index` with nothing said about it yet.
-    pub fn new(index: u32, origin: Origin) -> NetDevice {
-        NetDevice {
-            index,
-            kind: None,
-            origin,
-            link: None,
-            name: None,
-            up: false,
-            hwaddr: None,
-            mtu: None,
-            ipv4: Vec::new(),
-            ipv6: Vec::new(),
-            ipv4_gateway: None,
-            ipv6_gateway: None,
-            veth_pair: None,
-        }
-    }
-}
-
-/// `lxc.net.N.type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetKind {
-    /// Share the host's network namespace (when all devices say so).
-    None,
-    /// Loopback only.
-    Empty,
-    /// A pair of virtual Ethernet devices, the host's end in the bridge `link`.
-    Veth,
-    /// macvlan: not implemented yet, refused at start.
-    Macvlan,
-    /// ipvlan: not implemented yet, refused at start.
-    Ipvlan,
-    /// vlan: not implemented yet, refused at start.
-    Vlan,
-    /// phys: not implemented yet, refused at start.
-    Phys,
-}
-
-/// One IPv4 address of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ipv4Address {
-    /// The address.
-    pub addr: std::net::Ipv4Addr,
-    /// Prefix length, 0–32.
-    pub prefix: u8,
-    /// Broadcast address; `None` for /31 and /32.
-    pub broadcast: Option<std::net::Ipv4Addr>,
-}
-
-/// One IPv6 address of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ipv6Address {
-    /// The address.
-    pub addr: std::net::Ipv6Addr,
-    /// Prefix length, 0–128.
-    pub prefix: u8,
-}
-
-/// `ipv4.gateway`, `ipv6.gateway`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gateway<A> {
-    /// `auto`: the first address of the bridge.
-    Auto,
-    /// `dev`: a device route without address.
-    Dev,
-    /// An address.
-    Addr(A),
+/// `lxc.cgroup.dir*` and `lxc.cgroup.relative`. Directories are relative and contain no `..`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CgroupPlace {
+    /// `lxc.cgroup.dir`: holds the cgroups of container and monitor.
+    pub dir: Option<String>,
+    /// `lxc.cgroup.dir.monitor`: exactly the monitor's.
+    pub monitor: Option<String>,
+    /// `lxc.cgroup.dir.monitor.pivot`: where the monitor moves before it removes its own.
+    pub monitor_pivot: Option<String>,
+    /// `lxc.cgroup.dir.container`: exactly the one with the limits.
+    pub container: Option<String>,
+    /// `lxc.cgroup.dir.container.inner`: name of the one below it that holds the processes.
+    pub container_inner: Option<String>,
+    /// `lxc.cgroup.relative`: all of them below the cgroup of whoever starts the container.
+    pub relative: bool,
 }
 
 /// `lxc.hook.*`: command lines in order, run by `/bin/sh -c`.
@@ -532,6 +360,8 @@ pub struct Apparmor {
     pub allow_nesting: bool,
     /// `lxc.apparmor.allow_incomplete`.
     pub allow_incomplete: bool,
+    /// `lxc.apparmor.raw`: lines added to the generated profile, in order.
+    pub raw: Vec<String>,
 }
 
 /// `lxc.log.*`.
@@ -541,4 +371,156 @@ pub struct Log {
     pub level: Option<u8>,
     /// `lxc.log.file`.
     pub file: Option<String>,
+    /// `lxc.log.syslog`: facility, as written: `daemon` or `local0` to `local7` in any case.
+    pub syslog: Option<String>,
+}
+
+/// `lxc.selinux.*`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selinux {
+    /// `lxc.selinux.context`: label of init.
+    pub context: Option<String>,
+    /// `lxc.selinux.context.keyring`: label of the session keyring.
+    pub keyring: Option<String>,
+}
+
+/// `lxc.seccomp.notify.*`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SeccompNotify {
+    /// `lxc.seccomp.notify.proxy`: socket that decides notified system calls.
+    pub proxy: Option<NotifyProxy>,
+    /// `lxc.seccomp.notify.cookie`: text sent along with each of them.
+    pub cookie: Option<String>,
+}
+
+/// `lxc.seccomp.notify.proxy`, at most 107 bytes each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotifyProxy {
+    /// `unix:/PATH`.
+    Path(String),
+    /// `unix:@NAME`, kept without the `@`.
+    Abstract(String),
+}
+
+/// One kind of namespace, in LXC's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Namespace {
+    /// `user`.
+    User,
+    /// `mnt`.
+    Mount,
+    /// `pid`.
+    Pid,
+    /// `uts`.
+    Uts,
+    /// `ipc`.
+    Ipc,
+    /// `net`.
+    Net,
+    /// `cgroup`.
+    Cgroup,
+    /// `time`.
+    Time,
+}
+
+/// The namespaces asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Namespaces {
+    /// Nothing said: those that LXC makes.
+    #[default]
+    Usual,
+    /// `lxc.namespace.clone`: only these are made; sorted, never empty.
+    Clone(Vec<Namespace>),
+    /// `lxc.namespace.keep`: the usual ones but for these; sorted, never empty.
+    Keep(Vec<Namespace>),
+}
+
+/// One `lxc.namespace.share.NS = SOURCE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedNamespace {
+    /// Which one.
+    pub namespace: Namespace,
+    /// As written: a process id, the name of a container, or an absolute path (of a namespace file,
+    /// or `LXCPATH/NAME`).
+    pub source: String,
+}
+
+/// One `lxc.idmap = KIND INSIDE HOST COUNT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdRange {
+    /// Users or groups.
+    pub kind: IdKind,
+    /// First id inside.
+    pub inside: u32,
+    /// First id on the host.
+    pub host: u32,
+    /// How many; at least 1, and both ranges end below 4294967295.
+    pub count: u32,
+}
+
+/// The first word of `lxc.idmap`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdKind {
+    /// `u`.
+    User,
+    /// `g`.
+    Group,
+}
+
+/// `lxc.time.offset.*`: how far the clocks inside are ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimeOffsets {
+    /// `lxc.time.offset.boot`.
+    pub boot: TimeOffset,
+    /// `lxc.time.offset.monotonic`.
+    pub monotonic: TimeOffset,
+}
+
+/// What was said in hours, minutes and seconds, and what in smaller units. LXC keeps both and uses
+/// the seconds unless they are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimeOffset {
+    /// Seconds, negative = behind.
+    pub seconds: i64,
+    /// Nanoseconds, negative = behind; count only while `seconds` is 0.
+    pub nanoseconds: i64,
+}
+
+/// One `lxc.prlimit.NAME = SOFT[:HARD]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rlimit {
+    /// A name of [`crate::rlimits::NAMES`], or a number.
+    pub name: String,
+    /// Soft limit; `None` = unlimited.
+    pub soft: Option<u64>,
+    /// Hard limit; `None` = unlimited.
+    pub hard: Option<u64>,
+}
+
+/// One `lxc.sysctl.NAME = VALUE` or `lxc.proc.NAME = VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedValue {
+    /// Name, dots where the file's path has a slash; no blanks.
+    pub name: String,
+    /// Value, written as it is.
+    pub value: String,
+}
+
+/// `lxc.monitor.*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Monitor {
+    /// `lxc.monitor.unshare`, as written: other than 0 = a mount namespace of its own.
+    pub unshare: u32,
+    /// `lxc.monitor.signal.pdeath`: the signal init gets when the monitor dies, default SIGKILL;
+    /// 0 = none.
+    pub pdeath: i32,
+}
+
+impl Default for Monitor {
+    fn default() -> Self {
+        Monitor {
+            unshare: 0,
+            pdeath: crate::signals::KILL,
+        }
+    }
 }

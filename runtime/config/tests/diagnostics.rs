@@ -41,17 +41,71 @@ fn unknown_keys() {
     ]));
 }
 
+/// What a start refuses, under the lines that say it; a dash for nothing.
+fn refusals(texts: &[&str]) -> String {
+    let mut out = String::new();
+    for text in texts {
+        let mut config = Config::new();
+        config.parse(text, "demo/config").expect(text);
+        out.push_str(&format!("{}\n", text.escape_debug()));
+        let refused = config.not_carried_out();
+        if refused.is_empty() {
+            out.push_str("  -\n");
+        }
+        for error in refused {
+            out.push_str(&format!("  {error}\n"));
+        }
+    }
+    out
+}
+
 #[test]
-fn keys_that_are_not_implemented_yet() {
-    assert_golden!(messages(&[
-        "lxc.idmap = u 0 100000 65536",
-        "lxc.prlimit.nofile = 1024",
+fn what_is_not_carried_out_yet() {
+    assert_golden!(refusals(&[
+        // The first of a list, the last of a single value.
+        "lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536",
+        "lxc.log.syslog = daemon\nlxc.log.syslog = local0",
+        "lxc.prlimit.nofile = 1024\nlxc.sysctl.kernel.msgmax = 1",
         "lxc.namespace.share.net = other",
         "lxc.cgroup.dir.monitor = m",
         "lxc.net.0.l2proxy = 1",
-        "lxc.mount.auto = proc shmounts:/srv/shared",
+        "lxc.net.0.type = macvlan\nlxc.net.0.macvlan.mode = bridge",
+        "lxc.mount.auto = proc\nlxc.mount.auto = sys shmounts:/srv/shared",
         "lxc.mount.entry = /srv srv none bind,idmap=container 0 0",
-        "lxc.mount.entry = /srv srv none move 0 0",
+        "lxc.mount.entry = /a a none bind\nlxc.mount.entry = /srv srv none move 0 0",
+        "lxc.apparmor.raw = mount,\nlxc.selinux.context = a_t",
+        // Empty it is 0, which is no default.
+        "lxc.monitor.signal.pdeath =",
+    ]));
+}
+
+#[test]
+fn what_says_nothing_else_than_the_default_is_carried_out() {
+    assert_golden!(refusals(&[
+        "lxc.ephemeral = 0\nlxc.cgroup.relative = 0\nlxc.keyring.session = 0",
+        "lxc.ephemeral = 1\nlxc.ephemeral = 0",
+        "lxc.idmap = u 0 100000 65536\nlxc.idmap =",
+        "lxc.prlimit.nofile = 1\nlxc.prlimit.core = 1\nlxc.prlimit =",
+        "lxc.sysctl.a.b = 1\nlxc.sysctl.a.b =",
+        "lxc.net.0.l2proxy = 1\nlxc.net.0.type = veth",
+        "lxc.net.0.type = phys\nlxc.net.0.type = veth",
+        "lxc.net.0.type = phys\nlxc.net.0 =",
+        "lxc.net.0.type = phys\nlxc.net =",
+        "lxc.net.0.type = veth\nlxc.net.0.veth.mode = bridge",
+        "lxc.time.offset.boot = 0s\nlxc.monitor.signal.pdeath = SIGKILL",
+        "lxc.mount.auto = shmounts:/srv/shared\nlxc.mount.auto =",
+        "lxc.namespace.share.net = other\nlxc.namespace.share.net =",
+    ]));
+}
+
+#[test]
+fn what_is_cleared_takes_back_no_more_than_itself() {
+    assert_golden!(refusals(&[
+        "lxc.sysctl.kernel.msgmax = 1\nlxc.sysctl.kernel =",
+        "lxc.selinux.context.keyring = a_t\nlxc.selinux.context =",
+        "lxc.net.1.type = phys\nlxc.net.10.type = phys\nlxc.net.1 =",
+        "lxc.net.0.type = veth\nlxc.net.0.veth.ipv4.route = 10.0.0.0/8\n\
+         lxc.net.0.type = veth\nlxc.net.0.veth.ipv4.route = 10.0.0.0/8",
     ]));
 }
 
@@ -86,6 +140,37 @@ fn bad_values() {
         "lxc.signal.stop = KILL",
         "lxc.tty.dir = ../lxc",
         "lxc.uts.name = a-host-name-of-more-than-sixty-four-bytes-which-linux-does-not-take",
+        "lxc.cgroup.dir = /lxc",
+        "lxc.cgroup.dir.container.inner = a/b",
+        "lxc.console.buffer.size = 4TB",
+        "lxc.console.buffer.size = 99999999999GB",
+        "lxc.environment.runtime = =x",
+        "lxc.idmap = b 0 100000 65536",
+        "lxc.idmap = u 0 100000",
+        "lxc.idmap = u 0 x 65536",
+        "lxc.idmap = u 0 4294967295 1",
+        "lxc.init.groups = ,",
+        "lxc.init.groups = 5,audio",
+        "lxc.log.syslog = user",
+        "lxc.monitor.signal.pdeath = TERM",
+        "lxc.mount.auto = shmounts:",
+        "lxc.mount.entry = /srv srv none bind,idmap=me 0 0",
+        "lxc.namespace.clone = net mount",
+        "lxc.namespace.clone = net\nlxc.namespace.keep = ipc",
+        "lxc.namespace.share.NET = other",
+        "lxc.time.offset.boot = 7",
+        "lxc.time.offset.boot = 7d",
+        "lxc.time.offset.boot = 9223372036854775807h",
+        "lxc.prlimit = 1",
+        "lxc.prlimit.nofiles = 1",
+        "lxc.prlimit.nofile = many",
+        "lxc.prlimit.nofile = 9:3",
+        "lxc.rootfs.options = ro,optional",
+        "lxc.rootfs.options = idmap=",
+        "lxc.seccomp.notify.proxy = /run/proxy",
+        "lxc.sysctl = 1",
+        "lxc.sysctl. = 1",
+        "lxc.proc.a b = 1",
     ]));
 }
 
@@ -105,10 +190,18 @@ fn bad_network_devices() {
         "lxc.net.0.ipv4.address = 10.0.3.2/24 x",
         "lxc.net.0.ipv6.address = fd00::5/129",
         "lxc.net.0.ipv4.gateway = none",
-        "lxc.net.0.link =",
         "lxc.net.0.veth.pair = vethdemo",
         "lxc.net.0.type = macvlan\nlxc.net.0.veth.pair = vethdemo",
         "lxc.net.2147483647.type = veth",
+        "lxc.net.0.type = veth\nlxc.net.0.l2proxy = yes",
+        "lxc.net.0.type = veth\nlxc.net.0.veth.mode = l2",
+        "lxc.net.0.type = veth\nlxc.net.0.veth.ipv4.route = 192.0.2.0",
+        "lxc.net.0.type = veth\nlxc.net.0.veth.ipv6.route = fd00::/129",
+        "lxc.net.0.type = veth\nlxc.net.0.veth.vlan.id = 4095",
+        "lxc.net.0.type = veth\nlxc.net.0.veth.vlan.tagged.id = none",
+        "lxc.net.0.type = veth\nlxc.net.0.veth.n_rxqueues = 0",
+        "lxc.net.0.type = vlan\nlxc.net.0.vlan.id = 70000",
+        "lxc.net.0.type = ipvlan\nlxc.net.0.ipvlan.mode = l4",
     ]));
 }
 
@@ -131,25 +224,38 @@ fn callers_get_the_same_messages_without_a_place() {
         ("lxc.utsname", "demo"),
         ("lxc.uts.name", "two\nlines"),
         ("lxc.uts.name", "nul\0"),
-        ("lxc.prlimit.nofile", "1"),
+        ("lxc.idmap", "u 0 0"),
         ("uts.name", "x"),
         ("", ""),
     ] {
         let error = config.set(key, value).expect_err(key);
         out.push_str(&format!("set {key:?} {value:?} -> {error}\n"));
     }
+    config.set("lxc.net.0.type", "veth").expect("good value");
+    let error = config.clear("lxc.net.7.link").expect_err("no such device");
+    out.push_str(&format!("clear \"lxc.net.7.link\" -> {error}\n"));
+    let error = config
+        .set("lxc.net.7.link", "")
+        .expect_err("no such device");
+    out.push_str(&format!("set \"lxc.net.7.link\" \"\" -> {error}\n"));
     for key in [
         "lxc.include",
         "lxc.hook",
         "lxc.net.0",
-        "lxc.net.0.link",
+        "lxc.net.7",
+        "lxc.net.0.nothing",
+        "lxc.net.0.vlan.id",
+        "lxc.net.7.link",
+        "lxc.net.2147483647.link",
+        "lxc.net.",
         "lxc.nothing",
-        "lxc.idmap",
+        "lxc.prlimitx",
+        "lxc.namespace.share.nothing",
     ] {
         let error = config.get(key).expect_err(key);
         out.push_str(&format!("get {key:?} -> errno {}: {error}\n", error.errno));
     }
-    for prefix in ["lxc", "lxc.tty", "lxc.net", "lxc.net.0"] {
+    for prefix in ["lxc", "lxc.tty", "lxc.net", "lxc.net.7"] {
         let error = config.keys(Some(prefix)).expect_err(prefix);
         out.push_str(&format!("keys {prefix:?} -> {error}\n"));
     }

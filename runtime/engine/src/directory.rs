@@ -69,7 +69,10 @@ pub fn make(directory: &Path) -> Result<bool> {
     if let Some(parent) = directory.parent() {
         std::fs::create_dir_all(parent).map_err(|e| io("mkdir", parent, &e))?;
     }
-    match rustix::fs::mkdir(directory, Mode::from_raw_mode(0o770)) {
+    let mode = Mode::from_raw_mode(0o770);
+    // Whatever the umask is; setting that would change it for every thread of the caller.
+    let made = rustix::fs::mkdir(directory, mode).and_then(|()| rustix::fs::chmod(directory, mode));
+    match made {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
         Err(error) => Err(SysError::new(
@@ -89,9 +92,53 @@ pub fn make_rootfs(path: &Path) -> Result<bool> {
     Ok(true)
 }
 
+/// Largest configuration read: a larger file is none.
+const LARGEST_CONFIG: usize = 16 << 20;
+
+/// Reads the configuration file of a container; `None` when there is none. One open, one read.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub fn read_config(path: &Path) -> Result<Option<Vec<u8>>> {
+    match file::read_path(path, LARGEST_CONFIG) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) => match error.errno {
+            Errno::NOENT | Errno::NOTDIR | Errno::ISDIR => Ok(None),
+            // Whoever may not look into the directory cannot tell either whether there is one.
+            Errno::ACCESS if !path.is_file() => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
 /// Replaces a configuration file as a whole: a reader sees the old one or the new one.
-pub fn write_config(path: &Path, text: &str) -> Result<()> {
-    file::replace_file(path, text.as_bytes(), 0o640)
+pub fn write_config(path: &Path, text: &[u8]) -> Result<()> {
+    file::replace_file(path, text, 0o640)
+}
+
+/// The snapshots in `directory`, in its own order, each with its time stamp: what has a
+/// configuration. None when there is no such directory.
+pub fn snapshots(directory: &Path) -> Result<Vec<(String, Option<String>)>> {
+    /// A time stamp has 19 characters; what is longer is none.
+    const LONGEST_STAMP: usize = 256;
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io("open", directory, &error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|e| io("getdents64", directory, &e))?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let own = directory.join(&name);
+        if own.join("config").is_file() {
+            let stamp = file::read_path(&own.join("ts"), LONGEST_STAMP).ok();
+            found.push((name, stamp.and_then(|text| String::from_utf8(text).ok())));
+        }
+    }
+    Ok(found)
 }
 
 /// Removes a directory tree, one device only, never through links; what is named in `keep` at its

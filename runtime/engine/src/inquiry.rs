@@ -1,6 +1,7 @@
 //! Questions about a running container that its monitor need not answer.
 
-use crate::wire::{Asked, Client, ClientError};
+use crate::wire::{Asked, Client, ClientError, DeviceKind, DeviceRule};
+use lxc_kernel::device_filter::{self, Kind, Line};
 use lxc_kernel::netlink::Netlink;
 use lxc_kernel::{Errno, Result, SysError, file, process};
 use std::net::IpAddr;
@@ -16,8 +17,20 @@ const FILE_MAX: usize = 1024 * 1024;
 pub struct NetworkView {
     /// Interfaces, sorted.
     pub interfaces: Vec<String>,
-    /// Addresses with their interface, loopback excluded, sorted as text.
-    pub addresses: Vec<(String, IpAddr)>,
+    /// All addresses, sorted as text.
+    pub addresses: Vec<InterfaceAddress>,
+}
+
+/// An address in a network namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// Name of the interface that has it.
+    pub interface: String,
+    /// The address.
+    pub ip: IpAddr,
+    /// What the C library calls its scope: the interface's index for link-local IPv6 addresses, which
+    /// mean nothing without it, else 0.
+    pub scope: u32,
 }
 
 /// Looks into the network namespace of the process `pidfd` refers to.
@@ -39,20 +52,22 @@ fn look() -> Result<NetworkView> {
     let mut netlink = Netlink::open()?;
     let mut interfaces: Vec<String> = netlink.links()?.into_iter().map(|(_, name)| name).collect();
     interfaces.sort();
-    let mut addresses: Vec<(String, IpAddr)> = netlink
+    let mut addresses: Vec<InterfaceAddress> = netlink
         .addresses(None)?
         .into_iter()
-        .filter(|a| a.name != "lo" && !a.ip.is_loopback() && !is_link_local(a.ip))
-        .map(|a| (a.name, a.ip))
+        .map(|a| InterfaceAddress {
+            scope: if is_link_local(a.ip) { a.index } else { 0 },
+            interface: a.name,
+            ip: a.ip,
+        })
         .collect();
-    addresses.sort_by_key(|(_, ip)| ip.to_string());
+    addresses.sort_by_cached_key(|address| address.ip.to_string());
     Ok(NetworkView {
         interfaces,
         addresses,
     })
 }
 
-/// LXC leaves out IPv6 addresses of any other scope than the one asked for: global.
 fn is_link_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(_) => false,
@@ -78,9 +93,7 @@ pub fn cgroup_item(
     client: &Client,
     name: &str,
 ) -> std::result::Result<Option<String>, ClientError> {
-    let valid = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
-    let controller = name.split('.').next().filter(|_| valid);
-    let Some(controller) = controller else {
+    let Some(controller) = controller_of(name) else {
         return Ok(None);
     };
     let directory = match client.cgroup_fd(controller, true) {
@@ -95,6 +108,72 @@ pub fn cgroup_item(
         Err(error) if error.errno == Errno::NOENT => Ok(None),
         Err(error) => Err(ClientError::Sys(error)),
     }
+}
+
+/// The hierarchy a file belongs to; `None` for what cannot be a cgroup's file.
+fn controller_of(name: &str) -> Option<&str> {
+    let valid = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+    name.split('.').next().filter(|_| valid)
+}
+
+/// Writes a file of the running container's cgroup, the one that has its limits, in one piece. The
+/// device rules of a pure v2 host, which has no such files, go to the monitor.
+///
+/// # Errors
+/// EINVAL for what cannot be a file or rule, ENOENT for a file there is not, and what the kernel or
+/// the monitor says.
+pub fn set_cgroup_item(
+    client: &Client,
+    name: &str,
+    value: &str,
+) -> std::result::Result<Asked<()>, ClientError> {
+    let refused = |errno| ClientError::Sys(SysError::new("write", format!("{name:?}"), errno));
+    let controller = controller_of(name).filter(|_| !value.is_empty());
+    let controller = controller.ok_or_else(|| refused(Errno::INVAL))?;
+    let Asked::Answer(found) = client.cgroup_fd(controller, true)? else {
+        return Ok(Asked::Stopped);
+    };
+    // On a pure v2 host a program decides about devices, and the monitor has it.
+    let directory = found.filter(|found| controller != "devices" || !found.is_unified());
+    match (directory, name) {
+        (Some(found), _) => {
+            file::write_at(found.fd.as_fd(), name, value.as_bytes())?;
+            Ok(Asked::Answer(()))
+        }
+        (None, "devices.allow") => client.add_device_rule(&device_rule("allow", value)?),
+        (None, "devices.deny") => client.add_device_rule(&device_rule("deny", value)?),
+        (None, _) => Err(refused(Errno::NOENT)),
+    }
+}
+
+fn device_rule(verb: &str, text: &str) -> std::result::Result<DeviceRule, ClientError> {
+    let line = device_filter::parse_rule(verb, text)
+        .map_err(|why| ClientError::Sys(SysError::new("write", why, Errno::INVAL)))?;
+    Ok(match line {
+        Line::Everything { allow } => DeviceRule {
+            kind: DeviceKind::All,
+            major: None,
+            minor: None,
+            access: String::new(),
+            allow,
+        },
+        Line::Rule(rule) => DeviceRule {
+            kind: match rule.kind {
+                Kind::All => DeviceKind::All,
+                Kind::Block => DeviceKind::Block,
+                Kind::Char => DeviceKind::Char,
+            },
+            major: rule.major,
+            minor: rule.minor,
+            // The last word, in every form a rule can have.
+            access: text
+                .rsplit(|c: char| c.is_ascii_whitespace())
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            allow: rule.allow,
+        },
+    })
 }
 
 /// Whether the process blocks `signal`: systemd as init blocks SIGRTMIN+3, its halt signal.

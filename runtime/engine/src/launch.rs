@@ -7,13 +7,14 @@ use crate::attach;
 use crate::failure::{Failure, FailureKind};
 use crate::message::{self, Report};
 use crate::monitor;
+use crate::origin;
 use crate::request::{MonitorRequest, Request};
 use lxc_kernel::process::{self, SpawnSpec};
 use lxc_kernel::{Errno, SysError, fd, inherit, users};
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// File name of the program.
 pub const PROGRAM: &str = "lxc-monitor";
@@ -78,22 +79,13 @@ fn close_the_rest(report: Option<&OwnedFd>) {
     let _ = fd::close_from(kept + 1);
 }
 
-/// Finds the program: beside the running program, or where an installation puts it.
+/// Finds the program: where the installation puts it that this code belongs to, or beside it in a
+/// build directory.
 ///
 /// # Errors
 /// A sentence that names every place.
 pub fn find_program() -> Result<PathBuf, Failure> {
-    let exe = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
-    let beside = exe.parent().unwrap_or(Path::new("/"));
-    let above = beside.parent().unwrap_or(Path::new("/"));
-    let candidates = [
-        above.join("libexec/lxc").join(PROGRAM),
-        beside.join(PROGRAM),
-        // Test programs of cargo lie one directory deeper than the programs they test.
-        above.join(PROGRAM),
-        Path::new("/usr/libexec/lxc").join(PROGRAM),
-        Path::new("/usr/local/libexec/lxc").join(PROGRAM),
-    ];
+    let candidates = origin::places_of(PROGRAM);
     let found = candidates.iter().find(|path| {
         rustix::fs::access(path.as_path(), rustix::fs::Access::EXEC_OK).is_ok() && path.is_file()
     });
@@ -136,6 +128,9 @@ impl Launch {
         title: &str,
         extra: &[std::os::fd::BorrowedFd<'_>],
     ) -> Result<(i32, OwnedFd, OwnedFd), Failure> {
+        // The closing of the last copy of `theirs` says that there is nothing more to hear; a fork
+        // that attaches a function would keep one.
+        let _held = process::no_fork();
         let (ours, theirs) = fd::pair().map_err(|e| broken("make a socket", &e))?;
         let mut fds = vec![
             (theirs.as_fd(), report_number()),
@@ -206,20 +201,43 @@ pub fn start_daemon(request: MonitorRequest) -> Result<i32, Failure> {
 }
 
 /// Starts a foreground monitor as a child, for a caller that cannot become it. Blocks until the
-/// container has ended; gives the monitor's exit code. The child dies with the calling thread.
+/// container has ended; gives how its init ended, as `error_num` says it. The child dies with the
+/// calling thread.
 pub fn run_foreground(request: MonitorRequest) -> Result<i32, Failure> {
     let title = monitor_title(&request);
     let launch = Launch::prepare(&Request::Monitor(request))?;
     let (_, pidfd, socket) = launch.spawn(&title, &[])?;
-    let report = read_report(&socket);
-    let ended =
-        process::wait_pidfd(pidfd.as_fd(), true).map_err(|e| broken("wait for the monitor", &e))?;
-    report?;
-    Ok(match ended {
-        Some(process::Ended::Exited(code)) => code,
-        Some(process::Ended::Killed { signal, .. }) => 128 + signal,
-        None => 1,
-    })
+    let status = read_end(&socket);
+    match process::wait_pidfd(pidfd.as_fd(), true) {
+        Ok(_) => {}
+        // A caller that ignores SIGCHLD has no child left to reap.
+        Err(error) if error.errno == Errno::CHILD => {}
+        Err(error) => return Err(broken("wait for the monitor", &error)),
+    }
+    status
+}
+
+/// Reads what a foreground monitor says, to its last word.
+fn read_end(socket: &OwnedFd) -> Result<i32, Failure> {
+    let mut ran = false;
+    loop {
+        match message::receive::<Report>(socket.as_fd()) {
+            Ok(Some((Report::Running { .. }, _))) => ran = true,
+            Ok(Some((Report::Ended { status }, _))) => return Ok(status),
+            Ok(Some((Report::Failed(failure), _))) => return Err(failure),
+            Ok(None) => return Err(monitor_died(ran)),
+            Err(error) => return Err(broken("hear from the monitor", &error)),
+        }
+    }
+}
+
+fn monitor_died(ran: bool) -> Failure {
+    let when = match ran {
+        true => "while the container ran; the container was killed with it",
+        false => "before it could say how the start went",
+    };
+    Failure::new(FailureKind::Monitor, format!("the monitor died {when}"))
+        .hint("start again; what it left behind is removed then")
 }
 
 /// Becomes the foreground monitor: same pid, same terminal. Returns only a failure.
@@ -236,11 +254,7 @@ fn read_report(socket: &OwnedFd) -> Result<i32, Failure> {
     match message::receive::<Report>(socket.as_fd()) {
         Ok(Some((Report::Running { init_pid }, _))) => Ok(init_pid),
         Ok(Some((Report::Failed(failure), _))) => Err(failure),
-        Ok(None) => Err(Failure::new(
-            FailureKind::Monitor,
-            "the monitor died before it could say how the start went",
-        )
-        .hint("start again; what it left behind is removed then")),
+        Ok(Some((Report::Ended { .. }, _)) | None) => Err(monitor_died(false)),
         Err(error) => Err(broken("hear from the monitor", &error)),
     }
 }

@@ -8,8 +8,10 @@
 pub mod attach;
 pub mod console;
 pub mod directory;
+pub mod disk_lock;
 pub mod facts;
 pub mod failure;
+pub mod freezer;
 pub mod guest;
 mod hint;
 pub mod hooks;
@@ -19,9 +21,12 @@ pub mod log;
 pub mod message;
 mod mini_init;
 pub mod monitor;
+pub mod origin;
 pub mod request;
+mod rundir;
 pub mod start;
 pub mod step;
+pub mod terminal;
 mod undo;
 pub mod wire;
 

@@ -29,6 +29,19 @@ struct Sink {
     target: LogTarget,
     name: String,
     file: Option<OwnedFd>,
+    /// Errors go to stderr as well.
+    stderr: bool,
+}
+
+impl Sink {
+    /// Whether a line of this level goes to the file, and whether to stderr.
+    fn takes(&self, level: u8) -> (bool, bool) {
+        let written = level >= self.target.level;
+        (
+            written && self.file.is_some(),
+            written && self.stderr && level >= number(Level::Error),
+        )
+    }
 }
 
 static SINK: OnceLock<RwLock<Sink>> = OnceLock::new();
@@ -50,7 +63,7 @@ impl log::Log for Facade {
         let Some(sink) = SINK.get().and_then(|s| s.read().ok()) else {
             return false;
         };
-        sink.file.is_some() && number(metadata.level()) >= sink.target.level
+        sink.takes(number(metadata.level())) != (false, false)
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -58,26 +71,46 @@ impl log::Log for Facade {
             return;
         };
         let level = number(record.level());
-        if level < sink.target.level {
-            return;
+        let (to_file, to_stderr) = sink.takes(level);
+        if let Some(file) = sink.file.as_ref().filter(|_| to_file) {
+            let line = format(&sink, level, record);
+            // A log that cannot be written must not stop what is being logged.
+            let _ = rustix::io::write(file, line.as_bytes());
         }
-        let Some(file) = &sink.file else { return };
-        let line = format(&sink, level, record);
-        // A log that cannot be written must not stop what is being logged.
-        let _ = rustix::io::write(file, line.as_bytes());
+        if to_stderr {
+            let _ = std::io::stderr().write_all(spoken(&sink, record).as_bytes());
+        }
     }
 
     fn flush(&self) {}
 }
 
-/// `PREFIX NAME YYYYMMDDhhmmss.mmm LEVEL    category - FILE:FUNCTION:LINE - MESSAGE`, in UTC.
-fn format(sink: &Sink, level: u8, record: &Record<'_>) -> String {
+/// Where a record was written: category and file. The facade does not tell the function; the
+/// category stands for it.
+fn place<'a>(record: &'a Record<'_>) -> (&'a str, &'a str) {
     let module = record.module_path().unwrap_or("lxc");
     let category = module.rsplit("::").next().unwrap_or(module);
-    let file = record
-        .file()
-        .and_then(|f| f.rsplit('/').next())
-        .unwrap_or("lxc");
+    let file = record.file().and_then(|f| f.rsplit('/').next());
+    (category, file.unwrap_or("lxc"))
+}
+
+/// `PREFIX: [NAME: ]FILE: FUNCTION: LINE MESSAGE`, as LXC says it on stderr.
+fn spoken(sink: &Sink, record: &Record<'_>) -> String {
+    let (category, file) = place(record);
+    let name = match sink.name.as_str() {
+        "" => String::new(),
+        name => format!("{name}: "),
+    };
+    let (prefix, line) = (&sink.target.prefix, record.line().unwrap_or(0));
+    format!(
+        "{prefix}: {name}{file}: {category}: {line} {}\n",
+        record.args()
+    )
+}
+
+/// `PREFIX NAME YYYYMMDDhhmmss.mmm LEVEL    category - FILE:FUNCTION:LINE - MESSAGE`, in UTC.
+fn format(sink: &Sink, level: u8, record: &Record<'_>) -> String {
+    let (category, file) = place(record);
     let name = if sink.name.is_empty() {
         String::new()
     } else {
@@ -101,7 +134,10 @@ fn format(sink: &Sink, level: u8, record: &Record<'_>) -> String {
     line
 }
 
-/// `YYYYMMDDhhmmss.mmm` in UTC, from the civil-from-days arithmetic of the Gregorian calendar.
+/// `YYYYMMDDhhmmss.mmm` in UTC. C LXC does not pad the milliseconds (5 ms show as `.500`): no program
+/// can tell those lines apart, and a person is misled, so ours are right.
+///
+/// From the civil-from-days arithmetic of the Gregorian calendar.
 fn timestamp(now: SystemTime) -> String {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
@@ -128,17 +164,41 @@ fn timestamp(now: SystemTime) -> String {
     )
 }
 
-/// Starts logging to `target` for the container `name`; a second call replaces the first.
+/// Starts logging to the file of `target` for the container `name`; a second call replaces the
+/// first. Nothing goes to stderr: whoever fails says so itself.
 ///
 /// # Errors
 /// The file cannot be opened; logging stays as it was.
 pub fn init(target: LogTarget, name: &str) -> std::io::Result<()> {
+    begin(target, name, false)
+}
+
+/// The same for a program that leaves it to the log to say what failed: errors go to stderr as
+/// well, unless `target` is quiet.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_speaking(target: LogTarget, name: &str) -> std::io::Result<()> {
+    let aloud = !target.quiet;
+    begin(target, name, aloud)
+}
+
+/// Ends logging and closes the file.
+pub fn close() {
+    log::set_max_level(LevelFilter::Off);
+    if let Some(Ok(mut sink)) = SINK.get().map(RwLock::write) {
+        (sink.file, sink.stderr) = (None, false);
+    }
+}
+
+fn begin(target: LogTarget, name: &str, stderr: bool) -> std::io::Result<()> {
     let file = match &target.file {
         None => None,
         Some(path) => Some(open(path)?),
     };
     let filter = match target.level {
-        _ if file.is_none() => LevelFilter::Off,
+        _ if file.is_none() && !stderr => LevelFilter::Off,
+        _ if file.is_none() => LevelFilter::Error,
         0 => LevelFilter::Trace,
         1 => LevelFilter::Debug,
         2 | 3 => LevelFilter::Info,
@@ -149,6 +209,7 @@ pub fn init(target: LogTarget, name: &str) -> std::io::Result<()> {
         target,
         name: name.to_string(),
         file,
+        stderr,
     };
     match SINK.get() {
         Some(present) => {
@@ -175,7 +236,9 @@ fn open(path: &str) -> std::io::Result<OwnedFd> {
     let mut options = std::fs::OpenOptions::new();
     options.append(true).create(true).mode(0o640);
     options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK);
-    Ok(options.open(path)?.into())
+    let file: OwnedFd = options.open(path)?.into();
+    // In a program that has closed its standard streams it would become one of them.
+    Ok(lxc_kernel::fd::raise_above(file, 3).map_err(|error| error.errno)?)
 }
 
 /// Prints a failure the way LXC's tools print theirs: `PREFIX: NAME: text` on stderr.
@@ -209,6 +272,41 @@ mod tests {
             "19700101000000.005",
             "milliseconds are padded"
         );
+    }
+
+    #[test]
+    fn what_is_said_aloud_has_lxcs_form_and_obeys_the_threshold() {
+        let sink = |level, stderr, name: &str| Sink {
+            target: LogTarget {
+                level,
+                prefix: "p".into(),
+                ..LogTarget::default()
+            },
+            name: name.into(),
+            file: None,
+            stderr,
+        };
+        let record = Record::builder()
+            .args(format_args!("it failed"))
+            .module_path(Some("lxc_capi::life"))
+            .file(Some("runtime/capi/src/life.rs"))
+            .line(Some(7))
+            .build();
+        for (name, want) in [
+            ("c1", "p: c1: life.rs: life: 7 it failed\n"),
+            ("", "p: life.rs: life: 7 it failed\n"),
+        ] {
+            assert_eq!(spoken(&sink(5, true, name), &record), want);
+        }
+        for (threshold, stderr, level, aloud) in [
+            (5, true, 5, true),
+            (0, true, 4, false),
+            (6, true, 5, false),
+            (5, false, 5, false),
+        ] {
+            let takes = sink(threshold, stderr, "c1").takes(level);
+            assert_eq!(takes, (false, aloud), "{level} at {threshold}");
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub struct GuestNic {
     pub gateway6: Option<std::net::Ipv6Addr>,
 }
 
-/// The monitor's report to whoever started it; exactly one is sent.
+/// The monitor's report to whoever started it: one, and in the foreground another at the end.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Report {
     /// The guest runs.
@@ -81,22 +81,12 @@ pub enum Report {
     },
     /// It does not.
     Failed(Failure),
-}
-
-/// What the attach helper and the attached process report; the socket's end, when both have let go
-/// of it, says that the program has begun unless it was said that it has not.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum AttachReport {
-    /// The attached process; its pidfd travels along.
-    Attached {
-        /// Pid as the helper's parent sees it.
-        pid: i32,
+    /// It ran in the foreground and has ended: the very last word. Sent after `Running`, of which
+    /// there is another one after each reboot.
+    Ended {
+        /// Exit code << 8, or signal << 8 | 0x7f: how LXC's `error_num` says it.
+        status: i32,
     },
-    /// Nobody was attached.
-    Failed(Failure),
-    /// The attached process itself: why it has not become the program. Before or after the helper's
-    /// word about it.
-    NotBegun(Failure),
 }
 
 /// Sends one message; `fds` travel with it.

@@ -51,6 +51,18 @@ impl Interest {
             .filter(|(wanted, _)| *wanted)
             .fold(EventFlags::empty(), |flags, (_, flag)| flags | flag)
     }
+
+    fn poll_flags(self) -> PollFlags {
+        let pairs = [
+            (self.read, PollFlags::IN),
+            (self.write, PollFlags::OUT),
+            (self.pri, PollFlags::PRI),
+        ];
+        pairs
+            .into_iter()
+            .filter(|(wanted, _)| *wanted)
+            .fold(PollFlags::empty(), |flags, (_, flag)| flags | flag)
+    }
 }
 
 /// One descriptor that is ready.
@@ -155,22 +167,32 @@ fn timespec(duration: Duration) -> Timespec {
 ///
 /// A hang-up or an error counts as ready: the call that follows shows it.
 pub fn poll_one(fd: BorrowedFd, interest: Interest, timeout: Option<Duration>) -> Result<bool> {
-    let pairs = [
-        (interest.read, PollFlags::IN),
-        (interest.write, PollFlags::OUT),
-        (interest.pri, PollFlags::PRI),
-    ];
-    let flags = pairs
-        .into_iter()
-        .filter(|(wanted, _)| *wanted)
-        .fold(PollFlags::empty(), |flags, (_, flag)| flags | flag);
+    Ok(poll_some(&[(fd, interest)], timeout)?.contains(&true))
+}
+
+/// Waits until one of these is ready and tells of each whether it is; none is if `timeout` (`None`:
+/// never) passed first. Unlike [`Poller`] it takes regular files, which are always ready.
+///
+/// A hang-up or an error counts as ready, also of one nothing is wanted from: the call that follows
+/// shows it.
+pub fn poll_some(
+    wanted: &[(BorrowedFd, Interest)],
+    timeout: Option<Duration>,
+) -> Result<Vec<bool>> {
+    let mut polled: Vec<PollFd> = wanted
+        .iter()
+        .map(|(fd, interest)| PollFd::from_borrowed_fd(*fd, interest.poll_flags()))
+        .collect();
     let start = Instant::now();
     loop {
         let left = timeout.map(|timeout| timespec(timeout.saturating_sub(start.elapsed())));
-        match poll(&mut [PollFd::from_borrowed_fd(fd, flags)], left.as_ref()) {
-            Ok(ready) => return Ok(ready > 0),
+        match poll(&mut polled, left.as_ref()) {
+            Ok(_) => return Ok(polled.iter().map(|fd| !fd.revents().is_empty()).collect()),
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(SysError::new("poll", describe(fd), errno)),
+            Err(errno) => {
+                let named: Vec<String> = wanted.iter().map(|(fd, _)| describe(*fd)).collect();
+                return Err(SysError::new("poll", named.join(", "), errno));
+            }
         }
     }
 }
@@ -239,6 +261,12 @@ mod tests {
         let briefly = Some(Duration::from_millis(3));
         assert!(!poll_one(ours.as_fd(), Interest::READ, briefly).unwrap());
         assert!(poll_one(ours.as_fd(), Interest::WRITE, briefly).unwrap());
+        let file = tempfile::tempfile().unwrap();
+        let both = [
+            (ours.as_fd(), Interest::READ),
+            (file.as_fd(), Interest::READ),
+        ];
+        assert_eq!(poll_some(&both, None).unwrap(), [false, true]);
         drop(theirs);
         assert!(poll_one(ours.as_fd(), Interest::READ, None).unwrap());
     }

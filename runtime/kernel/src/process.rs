@@ -1,10 +1,13 @@
 //! Processes: making them, waiting for them, and what a process sets about itself.
 
+mod fork;
+
 use crate::error::{Called, Errno, Result, SysError, retry};
 use crate::fd::describe;
 pub use crate::program::{exec, exec_fd, open_program, sealed_program};
 pub use crate::spawn::{SpawnSpec, spawn};
 use crate::sys::calls::{self, Forked};
+pub use fork::{ForkTurn, NoFork, close_host_handles, no_fork, replace_environment};
 use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, WaitOptions, WaitStatus, wait, waitid, waitpid,
 };
@@ -23,7 +26,8 @@ pub struct CloneSpec<'a> {
     pub into_cgroup: Option<BorrowedFd<'a>>,
     /// The signal its parent gets at its end: SIGCHLD, or 0 for none (needed with CLONE_PARENT).
     pub exit_signal: i32,
-    /// More CLONE_* bits, such as CLONE_PARENT; nothing that shares memory.
+    /// More CLONE_* bits, such as CLONE_PARENT; nothing that shares memory. With CLONE_CHILD_SETTID the
+    /// C library's note of the thread's id is kept true, which code that is not ours may rely on.
     pub extra: u64,
 }
 

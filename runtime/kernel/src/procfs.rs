@@ -72,6 +72,22 @@ impl Proc {
         Ok(ns)
     }
 
+    /// The numbers (inodes) of a process's namespaces of these kinds, by which namespaces are told
+    /// apart as long as they live.
+    pub fn ns_numbers<const N: usize>(&self, pid: i32, kinds: [&str; N]) -> Result<[u64; N]> {
+        let dir = self.open(&format!("{pid}/ns"), OFlags::PATH | OFlags::DIRECTORY)?;
+        let mut numbers = [0; N];
+        for (number, kind) in numbers.iter_mut().zip(kinds) {
+            let args = || format!("\"/proc/{pid}/ns/{kind}\"");
+            // Nothing can be put upon a link; its text is the kernel's, `pid:[4026531836]`.
+            let text = retry(|| readlinkat(&dir, kind, Vec::with_capacity(64)))
+                .called("readlinkat", args)?;
+            *number = number_in(text.as_bytes(), kind)
+                .ok_or_else(|| SysError::new("readlinkat", args(), Errno::BADMSG))?;
+        }
+        Ok(numbers)
+    }
+
     fn open(&self, rel: &str, flags: OFlags) -> Result<OwnedFd> {
         let path = self.without_self(rel)?;
         let found = match below(self.fd(), path.as_str(), flags) {
@@ -134,6 +150,12 @@ impl Proc {
         step(last, flags)?;
         dir.ok_or(Errno::NOENT)
     }
+}
+
+/// The number in `KIND:[NUMBER]`.
+fn number_in(text: &[u8], kind: &str) -> Option<u64> {
+    let text = str::from_utf8(text).ok()?.strip_prefix(kind)?;
+    text.strip_prefix(":[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// Field 9 of /proc/PID/stat: the kernel's PF_* flags (0x40: forked but not executed, 4: exiting).

@@ -38,6 +38,14 @@ pub fn open_host() -> Result<Pty> {
     finish(master)
 }
 
+/// Opens the other side of a master that is unlocked. While it is held, the master does not report a
+/// hang-up when nobody else has the terminal open.
+pub fn open_peer(master: BorrowedFd) -> Result<OwnedFd> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    retry(|| ioctl_tiocgptpeer(master, flags))
+        .called("ioctl", || format!("{}, TIOCGPTPEER", describe(master)))
+}
+
 const DEVPTS_MAGIC: u64 = 0x1cd1;
 
 /// Unlocks a master and opens its peer; whatever is no ptmx is refused with ENODEV.
@@ -53,9 +61,7 @@ fn finish(master: OwnedFd) -> Result<Pty> {
         return Err(SysError::new("openat", args(), Errno::NODEV));
     }
     unlockpt(&master).called("ioctl", || format!("{}, TIOCSPTLCK", args()))?;
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let peer = retry(|| ioctl_tiocgptpeer(&master, flags))
-        .called("ioctl", || format!("{}, TIOCGPTPEER", args()))?;
+    let peer = open_peer(master.as_fd())?;
     let name = ptsname(&master, Vec::new()).called("ioctl", || format!("{}, TIOCGPTN", args()))?;
     // rustix puts the number behind a path of its own; only the number is the kernel's.
     let number = name

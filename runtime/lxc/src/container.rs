@@ -1,11 +1,10 @@
 //! One container: its configuration and its state.
 
+use crate::configuration::{self, Lineage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths;
 use lxc_config::Config;
-use lxc_engine::inquiry;
 use lxc_engine::wire::{Asked, Client, State};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,8 @@ pub struct Container {
     pub(crate) lxcpath: String,
     pub(crate) config: Option<Config>,
     pub(crate) config_file: PathBuf,
+    pub(crate) lineage: Lineage,
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl Container {
@@ -31,15 +32,14 @@ impl Container {
             None => paths::spelled(&paths::default_lxcpath()),
         };
         let config_file = PathBuf::from(format!("{lxcpath}/{name}/config"));
-        let config = match config_file.is_file() {
-            true => Some(Config::load(&config_file)?),
-            false => None,
-        };
+        let (config, lineage) = configuration::read_own(&lxcpath, name, &config_file)?;
         Ok(Container {
             name: name.to_string(),
             lxcpath,
             config,
             config_file,
+            lineage,
+            timeout: None,
         })
     }
 
@@ -73,32 +73,11 @@ impl Container {
         self.config.as_ref()
     }
 
-    /// Its configuration to change; an empty one is made if there is none.
+    /// Its configuration to change; an empty one is made if there is none. What is changed this way
+    /// is saved as a whole, whatever others have written meanwhile.
     pub fn config_mut(&mut self) -> &mut Config {
-        self.config.get_or_insert_with(Config::new)
-    }
-
-    /// Replaces the configuration by that of `file`, which is also where it is saved from now on.
-    ///
-    /// # Errors
-    /// As [`Container::open`]; the present configuration stays.
-    pub fn use_config_file(&mut self, file: &Path) -> Result<()> {
-        self.config = Some(Config::load(file)?);
-        self.config_file = file.to_path_buf();
-        Ok(())
-    }
-
-    /// Sets a key in memory; an empty value clears it. A running container is not affected.
-    pub fn set_config_item(&mut self, key: &str, value: &str) -> Result<()> {
-        Ok(self.config_mut().set(key, value)?)
-    }
-
-    /// A key's value in the text form of LXC; `None` when it is not set.
-    pub fn config_item(&self, key: &str) -> Result<Option<String>> {
-        match &self.config {
-            Some(config) => Ok(config.get(key)?),
-            None => Ok(Config::new().get(key)?),
-        }
+        self.lineage = Lineage::Unrelated;
+        self.config.get_or_insert_default()
     }
 
     /// A key's value as the running container has it; `None` when it does not run or the key is not
@@ -107,21 +86,13 @@ impl Container {
         Ok(self.client().config_item(key)?.answer().flatten())
     }
 
-    /// Writes the configuration to its file as a whole, keeping comments and unknown lines.
-    pub fn save_config(&self) -> Result<()> {
-        let text = self.config.as_ref().map(Config::text).unwrap_or_default();
-        lxc_engine::directory::write_config(&self.config_file, &text).map_err(|e| {
-            let file = self.config_file.display();
-            Error::new(
-                ErrorKind::Other,
-                format!("cannot save the configuration {file}\n  {e}"),
-            )
-        })
-    }
-
-    /// Its state now. Blocks until the monitor answers.
+    /// Its state now. Blocks until the monitor answers, or for as long as [`Container::set_timeout`]
+    /// says.
+    ///
+    /// # Errors
+    /// `TimedOut`; whatever keeps a monitor that is there from answering.
     pub fn state(&self) -> Result<State> {
-        Ok(self.client().state()?)
+        Ok(self.client().with_timeout(self.timeout).state()?)
     }
 
     /// Whether it is in any state but STOPPED.
@@ -145,39 +116,9 @@ impl Container {
 
     /// Waits until it is in one of `states`; `false` if `timeout` (`None` = no limit) passes first.
     pub fn wait(&self, states: &[State], timeout: Option<Duration>) -> Result<bool> {
-        let deadline = timeout.map(|t| Instant::now() + t);
+        // An end so far away that the clock cannot count it is none.
+        let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
         Ok(self.client().wait(states, deadline)?.is_some())
-    }
-
-    /// Its addresses, loopback and link-local ones left out, sorted as text; none when it does not run.
-    pub fn ips(&self) -> Result<Vec<IpAddr>> {
-        let found = self.network()?.map(|n| n.addresses).unwrap_or_default();
-        Ok(found.into_iter().map(|(_, ip)| ip).collect())
-    }
-
-    /// Its interfaces; none when it does not run.
-    pub fn interfaces(&self) -> Result<Vec<String>> {
-        Ok(self.network()?.map(|n| n.interfaces).unwrap_or_default())
-    }
-
-    fn network(&self) -> Result<Option<inquiry::NetworkView>> {
-        let Some(pidfd) = inquiry::init_pidfd(&self.client())? else {
-            return Ok(None);
-        };
-        use std::os::fd::AsFd;
-        inquiry::network(pidfd.as_fd()).map(Some).map_err(|e| {
-            let name = &self.name;
-            Error::new(
-                ErrorKind::Other,
-                format!("cannot look into {name}'s network\n  {e}"),
-            )
-        })
-    }
-
-    /// A file of its cgroup, such as `memory.current`; `None` when it does not run or has no such
-    /// file.
-    pub fn cgroup_item(&self, file: &str) -> Result<Option<String>> {
-        Ok(inquiry::cgroup_item(&self.client(), file)?)
     }
 
     /// Why there is nothing to act on: there is no configuration, or the caller may not see it.

@@ -1,5 +1,6 @@
 //! Create.
 
+use crate::configuration::{Lineage, read_own};
 use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::{self, Installation};
@@ -37,10 +38,24 @@ pub struct CreateOptions<'a> {
 struct Made {
     directory: Option<PathBuf>,
     rootfs: Option<PathBuf>,
+    /// The configuration file as it was, if there was one.
+    config: Option<(PathBuf, Vec<u8>)>,
+}
+
+impl Made {
+    /// All is well: nothing is taken back.
+    fn keep(&mut self) {
+        (self.directory, self.rootfs, self.config) = (None, None, None);
+    }
 }
 
 impl Drop for Made {
     fn drop(&mut self) {
+        if let Some((file, before)) = self.config.take()
+            && let Err(error) = directory::write_config(&file, &before)
+        {
+            ::log::warn!("{error}");
+        }
         for path in [self.rootfs.take(), self.directory.take()]
             .into_iter()
             .flatten()
@@ -55,31 +70,69 @@ impl Drop for Made {
 impl Container {
     /// Creates it: directory, configuration, rootfs, template. Blocks as long as the template runs.
     ///
+    /// The configuration in memory is what it begins with, also that of a container that is defined
+    /// and has no rootfs yet. Without a template, one whose rootfs exists, or that has none, is
+    /// saved and that is all.
+    ///
     /// # Errors
-    /// `Exists`, `BadConfig`, or what failed; what was made is removed again.
+    /// `Exists`: a template is given and the rootfs is there already. `NotImplemented`: storage other
+    /// than a directory, id maps. `BadConfig`, or what failed. What was made is removed again.
     pub fn create(&mut self, options: &CreateOptions<'_>) -> Result<()> {
-        if let Some(storage) = options.storage
-            && storage != "dir"
-        {
-            let text = format!("storage of type {storage} is not implemented yet; use -B dir");
-            return Err(Error::new(ErrorKind::NotImplemented, text));
+        if let Some(storage) = options.storage {
+            only_directories(storage, "use -B dir")?;
         }
         let template = match &options.template {
             Some(template) => Some(find_template(template)?),
             None => None,
         };
-        if self.is_defined() {
+        if self.is_defined() && template.is_some() && self.has_rootfs() {
             let text = format!(
                 "the container {} exists already; choose another name, or destroy it first",
                 self.name
             );
             return Err(Error::new(ErrorKind::Exists, text));
         }
+        let before = (self.config.clone(), self.lineage.clone());
         if options.config.is_some() || self.config.is_none() {
             self.config = Some(initial_config(options.config)?);
+            self.lineage = Lineage::Unrelated;
         }
-        self.make(options, template.as_deref())
-            .inspect_err(|_| self.config = None)
+        self.can_be_made(options)
+            .and_then(|()| self.make(options, template.as_deref()))
+            .inspect_err(|_| (self.config, self.lineage) = before)
+    }
+
+    fn has_rootfs(&self) -> bool {
+        let rootfs = self.config().and_then(|c| c.values().rootfs.path.as_ref());
+        rootfs.is_some_and(|path| Path::new(&path.value).exists())
+    }
+
+    /// Refuses what would make another rootfs than the one described.
+    fn can_be_made(&self, options: &CreateOptions<'_>) -> Result<()> {
+        let Some(config) = self.config() else {
+            return Ok(());
+        };
+        if let Some(storage) = &config.values().rootfs.storage {
+            only_directories(storage, "correct lxc.rootfs.path")?;
+        }
+        // Whose a file in the rootfs is depends on it.
+        let refused = config
+            .not_carried_out()
+            .into_iter()
+            .find(|diagnostic| diagnostic.key.as_deref() == Some("lxc.idmap"));
+        if let Some(diagnostic) = refused {
+            return Err(diagnostic.into());
+        }
+        match &config.values().rootfs.path {
+            Some(path) if options.dir.is_none() && !self.has_rootfs() => {
+                let text = format!(
+                    "the rootfs {} does not exist; make it, or clear lxc.rootfs.path to have one made",
+                    path.value
+                );
+                Err(Error::new(ErrorKind::BadConfig, text).with_errno(libc::ENOENT))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn make(&mut self, options: &CreateOptions<'_>, template: Option<&Path>) -> Result<()> {
@@ -88,14 +141,18 @@ impl Container {
             let remedy = "run this as a user who may write there, or choose another lxcpath";
             self.cannot("make its directory", &format!("{error}\n  {remedy}"))
         })?;
+        let present = directory::read_config(&self.config_file)
+            .map_err(|e| self.cannot("read its configuration", &e))?;
         let mut made = Made {
             directory: fresh.then(|| own.clone()),
             rootfs: None,
+            config: present.map(|text| (self.config_file.clone(), text)),
         };
         let configured = self.config_item("lxc.rootfs.path")?;
-        if template.is_none() && configured.is_none() && options.dir.is_none() {
-            self.save_config()?;
-            made.directory = None;
+        let wanted = configured.is_some() || options.dir.is_some();
+        if template.is_none() && (!wanted || (self.is_defined() && self.has_rootfs())) {
+            self.write_own()?;
+            made.keep();
             return Ok(());
         }
         let partial = Partial::mark(&own).map_err(|e| self.cannot("mark its directory", &e))?;
@@ -108,15 +165,15 @@ impl Container {
             made.rootfs = Some(rootfs.clone());
         }
         self.set_config_item("lxc.rootfs.path", &format!("dir:{}", rootfs.display()))?;
-        self.save_config()?;
+        // The mark keeps others away: the disk lock is for containers that are there.
+        self.write_own()?;
         if let Some(program) = template {
             let quiet = options.quiet;
             directory::run_template(program, &own, &self.name, &rootfs, options.args, quiet)?;
             self.adopt_template(program, options.args)?;
         }
         drop(partial);
-        made.directory = None;
-        made.rootfs = None;
+        made.keep();
         Ok(())
     }
 
@@ -135,9 +192,10 @@ impl Container {
             args.join(" ").replace(['\n', '\r'], " "),
         );
         let text = header + &text;
-        directory::write_config(file, &text)
+        directory::write_config(file, text.as_bytes())
             .map_err(|e| self.cannot("save its configuration", &e))?;
-        self.config = Some(Config::load(&self.config_file)?);
+        let (config, lineage) = read_own(&self.lxcpath, &self.name, &self.config_file)?;
+        (self.config, self.lineage) = (config, lineage);
         Ok(())
     }
 
@@ -148,6 +206,14 @@ impl Container {
         );
         Error::new(ErrorKind::Other, text)
     }
+}
+
+fn only_directories(storage: &str, remedy: &str) -> Result<()> {
+    if storage == "dir" {
+        return Ok(());
+    }
+    let text = format!("storage of type {storage} is not implemented yet; {remedy}");
+    Err(Error::new(ErrorKind::NotImplemented, text))
 }
 
 fn find_template(template: &Template) -> Result<PathBuf> {

@@ -3,6 +3,7 @@
 use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
 use lxc_engine::directory;
+use lxc_engine::disk_lock::DiskLock;
 use lxc_engine::hooks;
 use std::path::Path;
 
@@ -27,6 +28,8 @@ impl Container {
             );
             return Err(Error::new(ErrorKind::NotDefined, text));
         }
+        let lock = DiskLock::take_if_there(&self.lxcpath, &name);
+        let _lock = lock.map_err(|e| Error::new(ErrorKind::Other, e.to_string()))?;
         if self.is_running()? {
             return refuse(format!("{name} is running; stop it first, or use -f"));
         }

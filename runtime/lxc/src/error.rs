@@ -56,12 +56,36 @@ impl Error {
         }
     }
 
+    /// An error about something LXC has and this project does not have yet, and what can be done
+    /// instead.
+    pub(crate) fn not_yet(what: &str, instead: &str) -> Error {
+        let text = format!("{what} is not implemented yet; {instead}");
+        Error::new(ErrorKind::NotImplemented, text)
+    }
+
+    /// An error about `container` that a stopped one gives.
+    pub(crate) fn not_running(container: &str) -> Error {
+        let text = format!(
+            "the container {container} is not running\n  start it with 'lxc-start {container}'"
+        );
+        Error::new(ErrorKind::NotRunning, text).with_errno(libc::ECONNREFUSED)
+    }
+
+    /// The same error with an errno.
+    pub(crate) fn with_errno(self, errno: i32) -> Error {
+        Error {
+            errno: Some(errno),
+            ..self
+        }
+    }
+
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The errno of the call that failed, if one did.
+    /// The errno of the call that failed, or the one LXC's C interface has for this; ECONNREFUSED says
+    /// that the container does not run.
     pub fn errno(&self) -> Option<i32> {
         self.errno
     }
@@ -87,9 +111,10 @@ impl From<Failure> for Error {
             FailureKind::Step | FailureKind::GuestDied => ErrorKind::Step,
             FailureKind::Mismatch | FailureKind::Monitor => ErrorKind::Other,
         };
+        let not_running = (kind == ErrorKind::NotRunning).then_some(libc::ECONNREFUSED);
         Error {
             kind,
-            errno: failure.errno,
+            errno: failure.errno.or(not_running),
             text: failure.to_string(),
         }
     }
@@ -101,7 +126,7 @@ impl From<Diagnostic> for Error {
             lxc_config::Kind::NotImplemented => ErrorKind::NotImplemented,
             _ => ErrorKind::BadConfig,
         };
-        Error::new(kind, diagnostic.to_string())
+        Error::new(kind, diagnostic.to_string()).with_errno(diagnostic.errno)
     }
 }
 

@@ -24,26 +24,40 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod access;
 mod attach;
+mod configuration;
 mod container;
 mod create;
 mod destroy;
 mod error;
+mod extensions;
+mod global;
+mod later;
 pub mod log;
 mod paths;
 mod start;
 mod stop;
 mod store;
 
+pub use access::{ConsoleLogRequest, ConsoleOptions, Family, Tty};
 pub use attach::{AttachOptions, Attached, Command, Elevated};
 pub use container::Container;
 pub use create::{CreateOptions, Template};
 pub use error::{Error, ErrorKind, Result};
-pub use lxc_config::Config;
+pub use extensions::{EXTENSIONS, Extension, has_extension};
+pub use global::global_item;
+pub use later::{CopyOptions, Snapshot};
+pub use lxc_config::{Config, Form, GLOBAL_KEYS, GlobalKey, KeyDoc};
+pub use lxc_config::{OLD_KEYS, OLD_NETWORK_KEYS, OldKey, global_manual, manual};
 pub use lxc_engine::wire::State;
-pub use paths::{default_config, default_lxcpath};
+pub use paths::{default_config, default_lxcpath, set_library};
 pub use start::{StartOptions, Started};
 pub use store::Store;
+
+/// The version of LXC whose behaviour and interface this library has: what `lxc_get_version` and the
+/// tools' `--version` say, because clients and scripts compare it.
+pub const LXC_VERSION: &str = "6.0.0";
 
 /// The version of this library.
 pub fn version() -> &'static str {

@@ -1,25 +1,24 @@
 //! Where things are: LXC's paths, and this installation's own.
 
 use lxc_config::GlobalConfig;
+use lxc_engine::origin;
 use std::path::{Path, PathBuf};
 
 /// Directory of all containers when nothing else is said.
 const LXCPATH: &str = "/var/lib/lxc";
 
-/// What an installation consists of, found from the running program.
+/// What an installation consists of, found from the library's file or the running program.
 pub(crate) struct Installation {
     /// `PREFIX` of `cargo xtask install`; `None` for a program run from a build directory.
     prefix: Option<PathBuf>,
 }
 
 impl Installation {
-    /// Finds it: a prefix is where libexec/lxc lies beside the program's directory.
+    /// Finds it: a prefix is where libexec/lxc lies beside the directory of library or program.
     pub fn discover() -> Installation {
-        let exe = std::env::current_exe().ok();
-        let prefix = exe.as_deref().and_then(Path::parent).and_then(Path::parent);
-        let prefix = prefix.filter(|p| p.join("libexec/lxc").is_dir());
+        let mut prefixes = origin::prefixes().into_iter();
         Installation {
-            prefix: prefix.map(Path::to_path_buf),
+            prefix: prefixes.find(|p| p.join("libexec/lxc").is_dir()),
         }
     }
 
@@ -63,10 +62,16 @@ fn home() -> PathBuf {
     std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from)
 }
 
-fn global() -> GlobalConfig {
+pub(crate) fn global() -> GlobalConfig {
     let path = Installation::discover().configuration().join("lxc.conf");
     // A file that cannot be read says nothing; LXC goes on with the defaults as well.
     GlobalConfig::load(&path).unwrap_or_else(|_| GlobalConfig::parse(""))
+}
+
+/// Tells where the library was loaded from: its installation is found from there instead of from the
+/// running program. Only the first call counts.
+pub fn set_library(file: &Path) {
+    origin::set_library(file);
 }
 
 /// Directory of all containers: `lxc.lxcpath` of lxc.conf, else LXC's default for this user.

@@ -34,7 +34,8 @@ pub enum Started {
     },
     /// It ran in the foreground and has ended.
     Ended {
-        /// A wait status: of the program under the minimal init, else 0.
+        /// How init ended, as LXC's `error_num` says it: exit code << 8 (the minimal init ends with
+        /// its program's code), or signal << 8 | 0x7f.
         status: i32,
     },
 }
@@ -44,7 +45,8 @@ impl Container {
     ///
     /// A daemon: blocks until it runs or has failed, without limit, because hooks are users' code.
     /// Foreground: blocks until it has ended; the monitor is a child that dies with the calling
-    /// thread.
+    /// thread. Signals that the caller gets are not passed on: a library must not take a program's
+    /// signals away from it. Those of the terminal reach the monitor by themselves.
     ///
     /// # Errors
     /// `AlreadyRunning`, `NotDefined`, `BadConfig`, `Step` …; nothing is left behind, or the text
@@ -52,10 +54,8 @@ impl Container {
     pub fn start(&self, options: &StartOptions) -> Result<Started> {
         let request = self.monitor_request(options)?;
         if options.foreground {
-            let code = launch::run_foreground(request)?;
-            return Ok(Started::Ended {
-                status: (code & 0xff) << 8,
-            });
+            let status = launch::run_foreground(request)?;
+            return Ok(Started::Ended { status });
         }
         Ok(Started::Daemon {
             init_pid: launch::start_daemon(request)?,
@@ -85,6 +85,10 @@ impl Container {
         let Some(config) = &self.config else {
             return Err(self.undefined());
         };
+        // What a configuration asks for and would not get must not be found out from inside.
+        if let Some(first) = config.not_carried_out().into_iter().next() {
+            return Err(first.into());
+        }
         match creation(&self.directory()) {
             Creation::Finished => {}
             Creation::Ongoing => {

@@ -39,7 +39,7 @@ impl Container {
         if timeout == Some(Duration::ZERO) {
             return Ok(true);
         }
-        let deadline = timeout.map(|t| Instant::now() + t);
+        let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
         Ok(client.wait(&[State::Stopped], deadline)?.is_some())
     }
 
@@ -56,7 +56,7 @@ impl Container {
             self.signal_init(&pidfd, signal)?;
             return Ok(true);
         }
-        let deadline = timeout.map(|t| Instant::now() + t);
+        let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
         let waited = client
             .wait_for_reboot_after(deadline, || lxc_engine::inquiry::signal(&pidfd, signal))?;
         Ok(waited == Some(State::Running))

@@ -7,6 +7,8 @@ mod support;
 #[path = "../examples/one_container.rs"]
 mod example;
 
+mod scene;
+
 use std::path::Path;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -14,40 +16,8 @@ use std::time::{Duration, Instant};
 use lxc_runtime::{
     AttachOptions, Command, Container, ErrorKind, StartOptions, Started, State, Store,
 };
-use support::{Lab, could_not_run, eventually};
-
-const OWNER: &str = "t1";
-
-/// A laboratory, where this program's library finds the monitor program.
-fn lab(test: &str) -> Option<Lab> {
-    let program = std::env::current_exe().ok()?;
-    let built = program.parent()?.with_file_name("lxc-monitor");
-    if !built.is_file() {
-        let remedy = format!(
-            "{} is missing; build it with 'cargo build -p lxc-engine'",
-            built.display()
-        );
-        could_not_run(test, &remedy);
-        return None;
-    }
-    Lab::new(OWNER, test)
-}
-
-fn open(lab: &Lab, name: &str) -> Container {
-    match Container::open(name, Some(lab.lxcpath())) {
-        Ok(container) => container,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-/// The value, or the error's own words.
-#[track_caller]
-fn must<T>(result: lxc_runtime::Result<T>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => panic!("{:?}: {error}", error.kind()),
-    }
-}
+use scene::{Scene, must};
+use support::eventually;
 
 #[test]
 fn names_that_cannot_be() {
@@ -66,10 +36,10 @@ fn names_that_cannot_be() {
 
 #[test]
 fn what_is_not_there_is_stopped_and_cannot_be_used() {
-    let Some(lab) = lab("what_is_not_there_is_stopped_and_cannot_be_used") else {
+    let Some(lab) = Scene::new("what_is_not_there_is_stopped_and_cannot_be_used") else {
         return;
     };
-    let mut container = open(&lab, &lab.name("none"));
+    let mut container = lab.open(&lab.name("none"));
     assert!(!container.is_defined());
     assert!(container.config().is_none());
     assert_eq!(must(container.state()), State::Stopped);
@@ -92,14 +62,14 @@ fn what_is_not_there_is_stopped_and_cannot_be_used() {
 
 #[test]
 fn configuration_is_set_read_saved_and_loaded() {
-    let Some(lab) = lab("configuration_is_set_read_saved_and_loaded") else {
+    let Some(lab) = Scene::new("configuration_is_set_read_saved_and_loaded") else {
         return;
     };
     let name = lab.defined(
         "c1",
         "# mine\nlxc.uts.name = before\nlxc.cap.drop = sys_time",
     );
-    let mut container = open(&lab, &name);
+    let mut container = lab.open(&name);
     let item = |container: &Container, key: &str| must(container.config_item(key));
     assert_eq!(item(&container, "lxc.uts.name").as_deref(), Some("before"));
     assert_eq!(item(&container, "lxc.rootfs.path"), None);
@@ -108,17 +78,16 @@ fn configuration_is_set_read_saved_and_loaded() {
     for (key, value, kind) in [
         ("lxc.colour", "green", ErrorKind::BadConfig),
         ("lxc.tty.max", "many", ErrorKind::BadConfig),
-        ("lxc.cgroup.relative", "1", ErrorKind::NotImplemented),
     ] {
         let refused = container.set_config_item(key, value).map_err(|e| e.kind());
         assert_eq!(refused, Err(kind), "{key} = {value}");
     }
     assert_eq!(
-        item(&open(&lab, &name), "lxc.uts.name").as_deref(),
+        item(&lab.open(&name), "lxc.uts.name").as_deref(),
         Some("before")
     );
     must(container.save_config());
-    let reloaded = open(&lab, &name);
+    let reloaded = lab.open(&name);
     assert_eq!(item(&reloaded, "lxc.uts.name").as_deref(), Some("after"));
     assert_eq!(item(&reloaded, "lxc.cap.drop"), None);
     let text = std::fs::read_to_string(container.config_path()).unwrap_or_default();
@@ -134,12 +103,12 @@ fn configuration_is_set_read_saved_and_loaded() {
 
 #[test]
 fn a_life_through_the_library() {
-    let Some(lab) = lab("a_life_through_the_library") else {
+    let Some(lab) = Scene::new("a_life_through_the_library") else {
         return;
     };
     let name = lab.busybox("c1", "");
     let before = lab.census();
-    let mut container = open(&lab, &name);
+    let mut container = lab.open(&name);
     let store = Store::open(Some(lab.lxcpath()));
     assert_eq!(must(store.defined()), [&*name]);
     assert!(must(store.active()).is_empty());
@@ -200,11 +169,11 @@ fn a_life_through_the_library() {
 
 #[test]
 fn a_program_in_the_foreground() {
-    let Some(lab) = lab("a_program_in_the_foreground") else {
+    let Some(lab) = Scene::new("a_program_in_the_foreground") else {
         return;
     };
     let name = lab.busybox("c1", "");
-    let container = open(&lab, &name);
+    let container = lab.open(&name);
     for (script, status) in [("exit 0", 0), ("exit 7", 7 << 8)] {
         let ended = must(container.start(&StartOptions {
             argv: ["/bin/sh", "-c", script].map(String::from).to_vec(),
@@ -228,7 +197,7 @@ fn a_program_in_the_foreground() {
 /// none's descriptors end up in another's container.
 #[test]
 fn sixty_four_threads_start_and_stop_as_many_containers() {
-    let Some(lab) = lab("sixty_four_threads_start_and_stop_as_many_containers") else {
+    let Some(lab) = Scene::new("sixty_four_threads_start_and_stop_as_many_containers") else {
         return;
     };
     let first = lab.busybox("c0", "");
@@ -243,7 +212,7 @@ fn sixty_four_threads_start_and_stop_as_many_containers() {
             .map(|name| {
                 let (lab, together, all_run) = (&lab, &together, &all_run);
                 scope.spawn(move || {
-                    let container = open(lab, name);
+                    let container = lab.open(name);
                     together.wait();
                     let started = container.start(&StartOptions::default());
                     let running = container.state();
@@ -267,7 +236,7 @@ fn sixty_four_threads_start_and_stop_as_many_containers() {
 /// Included and not executed: a test run need not have built examples.
 #[test]
 fn the_example_runs() {
-    let Some(lab) = lab("the_example_runs") else {
+    let Some(lab) = Scene::new("the_example_runs") else {
         return;
     };
     let name = lab.busybox("c1", "");
@@ -276,14 +245,14 @@ fn the_example_runs() {
     assert_eq!(must(status), 0, "the attached command failed");
     let kept = rootfs.join("bin/sh").exists();
     assert!(kept, "the rootfs was not the example's to remove");
-    let gone = !open(&lab, "example").is_defined();
+    let gone = !lab.open("example").is_defined();
     assert!(gone, "{}", lab.census());
 }
 
 /// A rootfs path that is a slip of the pen must not cost the host a directory.
 #[test]
 fn destroy_spares_what_cannot_be_a_rootfs() {
-    let Some(lab) = lab("destroy_spares_what_cannot_be_a_rootfs") else {
+    let Some(lab) = Scene::new("destroy_spares_what_cannot_be_a_rootfs") else {
         return;
     };
     let top = std::path::PathBuf::from(format!("/lxc-test-top-{}", std::process::id()));
@@ -293,8 +262,8 @@ fn destroy_spares_what_cannot_be_a_rootfs() {
     for path in [top.as_path(), lab.lxcpath(), file.as_path(), Path::new("/")] {
         let line = format!("lxc.rootfs.path = {}", path.display());
         let name = lab.defined("precious", &line);
-        let refused = open(&lab, &name).destroy();
-        let spared = path.exists() && open(&lab, &name).is_defined();
+        let refused = lab.open(&name).destroy();
+        let spared = path.exists() && lab.open(&name).is_defined();
         std::fs::remove_dir_all(lab.lxcpath().join(&name)).expect("the test's own directory");
         assert!(
             refused.is_err() && spared,

@@ -1,6 +1,11 @@
 //! What an attach does, decided.
 
 use crate::{Namespaces, Refusal};
+use std::ffi::{OsStr, OsString};
+
+/// personality(2) values of programs of this machine's two word sizes (PER_LINUX, PER_LINUX32).
+const PERSONALITY: u64 = 0;
+const PERSONALITY_32: u64 = 8;
 
 /// Which restrictions of the container an attached process is spared (lxc-attach -e).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +37,16 @@ pub struct AttachRequest {
     pub set_vars: Vec<(String, String)>,
     /// 32-bit or 64-bit personality; `None` = the container's.
     pub bits32: Option<bool>,
+    /// personality(2) value; goes before `bits32`.
+    pub personality: Option<u64>,
+    /// Supplementary groups; `None` = none, where the kernel lets them be dropped.
+    pub groups: Option<Vec<u32>>,
+    /// Forbid new privileges whatever the container does.
+    pub no_new_privs: bool,
+    /// Directory inside to begin in; `None` = the caller's.
+    pub directory: Option<String>,
+    /// Security label to run under.
+    pub context: Option<String>,
 }
 
 /// What the attaching process does, in the order of the fields.
@@ -41,14 +56,18 @@ pub struct AttachPlan {
     pub enter_cgroup: bool,
     /// Namespaces to join.
     pub join: Namespaces,
+    /// Directory inside to begin in; `None` = the caller's.
+    pub directory: Option<String>,
     /// Personality to set.
-    pub bits32: Option<bool>,
+    pub personality: Option<u64>,
     /// Leave only this bounding set.
     pub bounding: Option<u64>,
     /// Forbid new privileges.
     pub no_new_privs: bool,
     /// Environment, complete.
-    pub env: Vec<(String, String)>,
+    pub env: Vec<(OsString, OsString)>,
+    /// Supplementary groups; `None` = drop them where the kernel lets one.
+    pub groups: Option<Vec<u32>>,
     /// Ids.
     pub uid: u32,
     /// Ids.
@@ -76,7 +95,13 @@ pub struct RunningFacts {
     pub no_new_privs: bool,
     /// It runs under a filter.
     pub seccomp: bool,
+    /// The security label that the caller itself runs under; `None` without a security module that
+    /// labels, or if nobody asked.
+    pub own_label: Option<String>,
 }
+
+/// The name of the label that confines nothing.
+const UNCONFINED: &str = "unconfined";
 
 /// The search path an attached process gets when it has none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -87,7 +112,7 @@ impl AttachPlan {
     pub fn make(
         request: &AttachRequest,
         running: &RunningFacts,
-        caller_env: &[(String, String)],
+        caller_env: &[(OsString, OsString)],
         configured: &[(String, String)],
     ) -> Result<AttachPlan, Refusal> {
         let join = match request.namespaces {
@@ -101,40 +126,79 @@ impl AttachPlan {
             ));
         }
         let join = Namespaces(join.0 & (running.differing.0 | running.namespaces.0));
-        let mut env: Vec<(String, String)> = Vec::new();
-        let mut set = |name: &str, value: &str| {
-            env.retain(|(n, _)| n != name);
-            env.push((name.to_string(), value.to_string()));
-        };
-        for (name, value) in caller_env {
-            if !request.clear_env || request.keep_vars.contains(name) {
-                set(name, value);
-            }
-        }
-        if request.clear_env && !request.keep_vars.iter().any(|n| n == "PATH")
-            || !caller_env.iter().any(|(n, _)| n == "PATH")
-        {
-            set("PATH", DEFAULT_PATH);
-        }
-        set("container", "lxc");
-        for (name, value) in configured.iter().chain(&request.set_vars) {
-            set(name, value);
-        }
+        check_context(request, running)?;
         // Without a user namespace root, whoever init runs as: lxc-attach is for administrating.
         let (own_uid, own_gid) = match running.namespaces.has(Namespaces::USER) {
             true => (running.uid, running.gid),
             false => (0, 0),
         };
+        let bits32 = request.bits32.or(running.bits32);
+        let no_new_privs = running.no_new_privs && !request.elevated.lsm;
         Ok(AttachPlan {
             enter_cgroup: !request.elevated.cgroup,
             join,
-            bits32: request.bits32.or(running.bits32),
+            directory: request.directory.clone(),
+            personality: request.personality.or(bits32.map(|bits32| match bits32 {
+                true => PERSONALITY_32,
+                false => PERSONALITY,
+            })),
             bounding: (!request.elevated.capabilities).then_some(running.bounding),
-            no_new_privs: running.no_new_privs && !request.elevated.lsm,
-            env,
+            no_new_privs: no_new_privs || request.no_new_privs,
+            env: environment(request, caller_env, configured),
+            groups: request.groups.clone(),
             uid: request.uid.unwrap_or(own_uid),
             gid: request.gid.unwrap_or(own_gid),
             seccomp: running.seccomp && !request.elevated.lsm,
         })
     }
+}
+
+/// The caller's variables as far as they are kept, then the container's, then those asked for.
+fn environment(
+    request: &AttachRequest,
+    caller_env: &[(OsString, OsString)],
+    configured: &[(String, String)],
+) -> Vec<(OsString, OsString)> {
+    let kept = |name: &OsStr| request.keep_vars.iter().any(|kept| name == kept.as_str());
+    let mut env: Vec<(OsString, OsString)> = Vec::new();
+    let mut set = |name: &OsStr, value: &OsStr| {
+        env.retain(|(present, _)| present != name);
+        env.push((name.to_owned(), value.to_owned()));
+    };
+    for (name, value) in caller_env {
+        if !request.clear_env || kept(name) {
+            set(name, value);
+        }
+    }
+    let path = OsStr::new("PATH");
+    if request.clear_env && !kept(path) || !caller_env.iter().any(|(name, _)| name == path) {
+        set(path, OsStr::new(DEFAULT_PATH));
+    }
+    set(OsStr::new("container"), OsStr::new("lxc"));
+    for (name, value) in configured.iter().chain(&request.set_vars) {
+        set(OsStr::new(name), OsStr::new(value));
+    }
+    env
+}
+
+/// No label is set yet: only one that the program has anyway can be asked for.
+fn check_context(request: &AttachRequest, running: &RunningFacts) -> Result<(), Refusal> {
+    let Some(context) = &request.context else {
+        return Ok(());
+    };
+    if context == running.own_label.as_deref().unwrap_or(UNCONFINED) {
+        return Ok(());
+    }
+    Err(match &running.own_label {
+        Some(_) => Refusal::not_yet(
+            "attaching with a security label",
+            "leave out -c (LXC_ATTACH_LSM_LABEL)",
+        ),
+        None => Refusal::new(
+            format!(
+                "no program can run under the security label {context:?}: no security module of this kernel gives labels"
+            ),
+            "leave out -c (LXC_ATTACH_LSM_LABEL), or name the label unconfined",
+        ),
+    })
 }

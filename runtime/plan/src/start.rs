@@ -1,6 +1,6 @@
 //! The order of a start, decided.
 
-use lxc_config::{Arch, ConsolePath, Values, words};
+use lxc_config::{Arch, Autodev, ConsolePath, Values, words};
 
 use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
@@ -217,7 +217,10 @@ fn guest_steps(
     steps.guest(Step::NewKeyring);
     if autodev {
         steps.guest(Step::MountDev {
-            size: values.autodev.tmpfs_size,
+            size: match values.autodev.tmpfs_size {
+                0 => Autodev::USUAL_SIZE,
+                bytes => bytes,
+            },
         });
     }
     if let Some(mode) = values.mount_auto.proc {

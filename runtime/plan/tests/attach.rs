@@ -24,7 +24,8 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn make(request: &AttachRequest, running: &RunningFacts) -> AttachPlan {
-    let env = pairs(&[("PATH", "/mine"), ("HOME", "/root"), ("container", "host")]);
+    let env = [("PATH", "/mine"), ("HOME", "/root"), ("container", "host")];
+    let env = env.map(|(n, v)| (n.into(), v.into()));
     AttachPlan::make(request, running, &env, &pairs(&[("A", "configured")])).expect("a plan")
 }
 
@@ -89,7 +90,7 @@ fn environments(
         plan.env
             .iter()
             .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+            .and_then(|(_, v)| v.to_str())
     };
     for (name, value) in want {
         assert_eq!(get(name), *value, "{name}");
@@ -101,6 +102,82 @@ fn environments(
     unique.sort();
     unique.dedup();
     assert_eq!(names.len(), unique.len(), "each variable once: {names:?}");
+}
+
+#[rstest]
+#[case(None, None, None, None)]
+#[case(None, None, Some(true), Some(8))]
+#[case(None, Some(false), Some(true), Some(0))]
+#[case(Some(0x2_0000), Some(true), Some(true), Some(0x2_0000))]
+fn personalities(
+    #[case] personality: Option<u64>,
+    #[case] bits32: Option<bool>,
+    #[case] of_container: Option<bool>,
+    #[case] want: Option<u64>,
+) {
+    let request = AttachRequest {
+        personality,
+        bits32,
+        ..AttachRequest::default()
+    };
+    let running = RunningFacts {
+        bits32: of_container,
+        ..running()
+    };
+    assert_eq!(make(&request, &running).personality, want);
+}
+
+#[rstest]
+#[case(false, false, false)]
+#[case(true, false, true)]
+#[case(false, true, true)]
+fn new_privileges_are_forbidden_by_either(
+    #[case] asked: bool,
+    #[case] of_container: bool,
+    #[case] want: bool,
+) {
+    let request = AttachRequest {
+        no_new_privs: asked,
+        ..AttachRequest::default()
+    };
+    let running = RunningFacts {
+        no_new_privs: of_container,
+        ..running()
+    };
+    assert_eq!(make(&request, &running).no_new_privs, want);
+}
+
+#[rstest]
+#[case(None, "unconfined", true)]
+#[case(None, "other", false)]
+#[case(Some("unconfined"), "unconfined", true)]
+#[case(Some("mine (enforce)"), "mine (enforce)", true)]
+#[case(Some("mine (enforce)"), "unconfined", false)]
+fn only_a_label_that_the_program_has_anyway_can_be_asked_for(
+    #[case] own: Option<&str>,
+    #[case] context: &str,
+    #[case] accepted: bool,
+) {
+    let request = AttachRequest {
+        context: Some(context.to_string()),
+        ..AttachRequest::default()
+    };
+    let running = RunningFacts {
+        own_label: own.map(str::to_string),
+        ..running()
+    };
+    let plan = AttachPlan::make(&request, &running, &[], &[]);
+    assert_eq!(plan.is_ok(), accepted, "{plan:?}");
+}
+
+#[test]
+fn variables_are_bytes() {
+    use std::os::unix::ffi::OsStringExt;
+    let value = std::ffi::OsString::from_vec(vec![0xff, b'x']);
+    let env = [("LATIN".into(), value.clone())];
+    let plan = AttachPlan::make(&AttachRequest::default(), &running(), &env, &[]);
+    let env = plan.expect("a plan").env;
+    assert!(env.contains(&("LATIN".into(), value)), "{env:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::applets;
 use crate::failure::Failure;
 use crate::help::{self, Table, Words};
 use crate::invocation::{COMMON, Common};
+use crate::manual;
 use crate::options::{self, Effect, Opt, Text};
 use crate::output;
 use crate::templates;
@@ -26,37 +27,48 @@ pub trait Applet: Default + 'static {
     fn after_help(&self) {}
 }
 
-/// A name of the program and what runs under it.
-struct Entry {
-    program: &'static str,
-    run: fn(Vec<String>) -> u8,
+/// A name of the program, what its texts are made of, and what runs under it.
+pub struct Entry {
+    pub words: &'static Words,
+    pub table: fn() -> Table,
+    pub run: fn(Vec<String>) -> u8,
 }
 
 const fn entry<A: Applet>() -> Entry {
     Entry {
-        program: A::WORDS.program,
+        words: &A::WORDS,
+        table: table::<A>,
         run: frame::<A>,
+    }
+}
+
+fn table<A: Applet>() -> Table {
+    Table {
+        own: A::OPTIONS.iter().map(Opt::form).collect(),
+        common: COMMON.iter().map(Opt::form).collect(),
     }
 }
 
 /// The tools, by name.
 const TOOLS: &[Entry] = &[
     entry::<applets::attach::Attach>(),
+    entry::<applets::cgroup::Cgroup>(),
+    applets::config::ENTRY,
     entry::<applets::create::Create>(),
     entry::<applets::destroy::Destroy>(),
     entry::<applets::execute::Execute>(),
+    entry::<applets::freeze::Freeze>(),
     entry::<applets::info::Info>(),
     entry::<applets::ls::Ls>(),
     entry::<applets::start::Start>(),
     entry::<applets::stop::Stop>(),
+    entry::<applets::unfreeze::Unfreeze>(),
+    applets::update_config::ENTRY,
     entry::<applets::wait::Wait>(),
 ];
 
 /// The templates, by name.
-const TEMPLATES: &[Entry] = &[Entry {
-    program: templates::busybox::PROGRAM,
-    run: templates::busybox::run,
-}];
+const TEMPLATES: &[Entry] = &[templates::busybox::ENTRY];
 
 /// Runs what the program's name, argv's first word, and `words` ask for and returns the exit status.
 pub fn dispatch(program: &str, mut words: Vec<String>) -> u8 {
@@ -64,7 +76,7 @@ pub fn dispatch(program: &str, mut words: Vec<String>) -> u8 {
     if let Some(entry) = TOOLS
         .iter()
         .chain(TEMPLATES)
-        .find(|entry| entry.program == base)
+        .find(|entry| entry.words.program == base)
     {
         return (entry.run)(words);
     }
@@ -72,8 +84,15 @@ pub fn dispatch(program: &str, mut words: Vec<String>) -> u8 {
         output::complain(&known_commands());
         return 1;
     };
-    if name == "--applets" {
-        return finish(output::print(&link_names()).map(|()| 0), &Common::default());
+    // For an installation, not for people: names to link, and manual pages to write.
+    let text = match (name.as_str(), words.get(1)) {
+        ("--applets", _) => Some(Ok(link_names())),
+        ("--man", page) => Some(manual::answer(TOOLS, page.map(String::as_str))),
+        _ => None,
+    };
+    if let Some(text) = text {
+        let printed = text.and_then(|text| output::print(&text)).map(|()| 0);
+        return finish(printed, &Common::default());
     }
     if let Some(entry) = TOOLS.iter().find(|entry| short_name(entry) == name) {
         words.remove(0);
@@ -99,7 +118,8 @@ pub fn run_template(name: &str, words: &[&str]) -> bool {
 }
 
 fn short_name(entry: &Entry) -> &'static str {
-    entry.program.strip_prefix("lxc-").unwrap_or(entry.program)
+    let program = entry.words.program;
+    program.strip_prefix("lxc-").unwrap_or(program)
 }
 
 fn known_commands() -> String {
@@ -115,10 +135,12 @@ fn known_commands() -> String {
 
 /// The names under which an installation links the program.
 fn link_names() -> String {
-    let tools = TOOLS.iter().map(|entry| format!("{}\n", entry.program));
+    let tools = TOOLS
+        .iter()
+        .map(|entry| format!("{}\n", entry.words.program));
     let templates = TEMPLATES
         .iter()
-        .map(|entry| format!("templates/{}\n", entry.program));
+        .map(|entry| format!("templates/{}\n", entry.words.program));
     tools.chain(templates).collect()
 }
 
@@ -133,10 +155,7 @@ enum Outcome {
 }
 
 fn frame<A: Applet>(words: Vec<String>) -> u8 {
-    let table = Table {
-        own: A::OPTIONS.iter().map(Opt::form).collect(),
-        common: COMMON.iter().map(Opt::form).collect(),
-    };
+    let table = table::<A>();
     let forms: Vec<_> = table.own.iter().chain(&table.common).copied().collect();
     let stop_at_word = std::env::var_os("POSIXLY_CORRECT").is_some();
     let found = options::matched(&forms, words, stop_at_word);
@@ -151,7 +170,7 @@ fn frame<A: Applet>(words: Vec<String>) -> u8 {
         Outcome::Run => {}
         Outcome::Text(Text::Version) => {
             return finish(
-                output::print(&format!("{}\n", lxc_runtime::version())).map(|()| 0),
+                output::print(&format!("{}\n", lxc_runtime::LXC_VERSION)).map(|()| 0),
                 &common,
             );
         }

@@ -1,13 +1,18 @@
 //! The tools, one file each.
 
 pub mod attach;
+pub mod cgroup;
+pub mod config;
 pub mod create;
 pub mod destroy;
 pub mod execute;
+pub mod freeze;
 pub mod info;
 pub mod ls;
 pub mod start;
 pub mod stop;
+pub mod unfreeze;
+pub mod update_config;
 pub mod wait;
 
 /// The exit status a shell would report for a raw wait status.

@@ -30,8 +30,11 @@ pub fn help(words: &Words, table: &Table) -> String {
         about,
         notes,
     } = words;
-    let mut text = format!("Usage: {program} {synopsis}\n\n{about}\n\nOptions :\n");
-    options(&mut text, &table.own);
+    let mut text = format!("Usage: {program} {synopsis}\n\n{about}\n");
+    if !table.own.is_empty() {
+        text.push_str("\nOptions :\n");
+        options(&mut text, &table.own);
+    }
     if !notes.is_empty() {
         let _ = write!(text, "\n{notes}\n");
     }

@@ -10,6 +10,7 @@ mod applets;
 mod failure;
 mod help;
 mod invocation;
+mod manual;
 mod options;
 mod output;
 mod size;

@@ -364,6 +364,64 @@ const CASES: &[Case] = &[
         1
     ),
     call!("no state to wait for", nothing, "lxc-wait", [], 1),
+    call!("freeze of what does not run", nothing, "lxc-freeze", [], 1),
+    stranger!("freeze by somebody else", running, "lxc-freeze", []),
+    Case {
+        mistake: "unfreeze of what is not defined",
+        before: nothing,
+        call: |lab, _| lab.tool("lxc-unfreeze", &["-n", &lab.name("new")]),
+        code: 1,
+    },
+    call!("no file of the cgroup", running, "lxc-cgroup", [], 1),
+    call!(
+        "a file that no cgroup has",
+        running,
+        "lxc-cgroup",
+        ["pids.nonsense"],
+        1
+    ),
+    call!(
+        "a file outside the cgroup",
+        running,
+        "lxc-cgroup",
+        ["../pids.max"],
+        1
+    ),
+    call!(
+        "a value for a file that no cgroup has",
+        running,
+        "lxc-cgroup",
+        ["nonsense.max", "5"],
+        1
+    ),
+    call!(
+        "a value that the kernel does not take",
+        running,
+        "lxc-cgroup",
+        ["pids.max", "nonsense"],
+        1
+    ),
+    call!(
+        "no value for a file of the cgroup",
+        running,
+        "lxc-cgroup",
+        ["pids.max", ""],
+        1
+    ),
+    call!(
+        "a file of the cgroup of what does not run",
+        nothing,
+        "lxc-cgroup",
+        ["pids.max"],
+        1
+    ),
+    call!(
+        "a value for the cgroup of what does not run",
+        nothing,
+        "lxc-cgroup",
+        ["pids.max", "5"],
+        1
+    ),
     call!("destroy of what runs", running, "lxc-destroy", [], 1),
     Case {
         mistake: "destroy of what is not defined",

@@ -331,23 +331,23 @@ fn each_kind_of_network_is_what_it_should_be() {
 const REFUSED: &[(&str, &str, &str)] = &[
     (
         "lxc.net.0.type = macvlan\nlxc.net.0.link = br0",
-        "network type macvlan",
-        "veth",
+        "lxc.net.0.type = macvlan: not implemented yet",
+        "remove it",
     ),
     (
         "lxc.net.0.type = ipvlan\nlxc.net.0.link = br0",
-        "network type ipvlan",
-        "veth",
+        "lxc.net.0.type = ipvlan: not implemented yet",
+        "remove it",
     ),
     (
         "lxc.net.0.type = vlan\nlxc.net.0.link = br0",
-        "network type vlan",
-        "veth",
+        "lxc.net.0.type = vlan: not implemented yet",
+        "remove it",
     ),
     (
         "lxc.net.0.type = phys\nlxc.net.0.link = br0",
-        "network type phys",
-        "veth",
+        "lxc.net.0.type = phys: not implemented yet",
+        "remove it",
     ),
     ("lxc.net.0.type = tunnel", "lxc.net.0.type = tunnel", ""),
     (

@@ -230,8 +230,8 @@ fn who_stopped_it_can_start_it_again_at_once() {
 }
 
 #[test]
-fn their_freezer_and_limits_work_on_ours() {
-    const TEST: &str = "their_freezer_and_limits_work_on_ours";
+fn the_freezer_and_limits_of_either_work_on_a_container_of_either() {
+    const TEST: &str = "the_freezer_and_limits_of_either_work_on_a_container_of_either";
     let Some(lab) = Lab::new(OWNER, TEST) else {
         return;
     };
@@ -239,40 +239,63 @@ fn their_freezer_and_limits_work_on_ours() {
         return;
     };
     let name = lab.busybox("c1", FREEZABLE);
-    lab.start(&name);
-    let waits = ["-n", &name, "-s", "FROZEN", "-t", "15"];
-    let waiters = Side::BOTH.map(|side| side.tool(&lab, "lxc-wait", &waits).start());
-    lab.peer("lxc-freeze", &["-n", &name]).run().exits(0);
+    for starter in Side::BOTH {
+        for by in Side::BOTH {
+            starter.start(&lab, &name);
+            frozen_and_thawed(&lab, &name, by);
+            limited(&lab, &name, by);
+            // A frozen one is killed all the same, and nothing of it is frozen the next time.
+            by.tool(&lab, "lxc-freeze", &["-n", &name]).run().exits(0);
+            lab.kill(&name);
+        }
+    }
+    for (tool, code) in [("lxc-freeze", 1), ("lxc-unfreeze", 0)] {
+        agree(&lab, tool, &["-n", &name]).exits(code);
+        agree(&lab, tool, &["-n", &lab.name("new")]).exits(1);
+    }
+    for value in [&["pids.max"][..], &["pids.max", "5"]] {
+        agree(&lab, "lxc-cgroup", &[&["-n", &name], value].concat()).exits(1);
+    }
+}
+
+/// Those of either side who wait hear of it, and either side tells the state.
+#[track_caller]
+fn frozen_and_thawed(lab: &Lab, name: &str, by: Side) {
+    let waits = ["-n", name, "-s", "FROZEN", "-t", "15"];
+    let waiters = Side::BOTH.map(|side| side.tool(lab, "lxc-wait", &waits).start());
+    by.tool(lab, "lxc-freeze", &["-n", name]).run().exits(0);
     for waiter in waiters {
         waiter.finish().exits(0);
     }
-    assert_eq!(
-        agree(&lab, "lxc-info", &["-n", &name, "-sH"]).stdout,
-        "FROZEN\n"
-    );
-    agree(&lab, "lxc-ls", &["-1", "--frozen"]).prints(&format!("{name}\n"));
-    lab.peer("lxc-unfreeze", &["-n", &name]).run().exits(0);
-    assert_eq!(
-        agree(&lab, "lxc-info", &["-n", &name, "-sH"]).stdout,
-        "RUNNING\n"
-    );
-    lab.inside(&name, &["true"]).exits(0);
+    agree(lab, "lxc-info", &["-n", name, "-sH"]).prints("FROZEN\n");
+    agree(lab, "lxc-ls", &["-1", "--frozen"]).prints(&format!("{name}\n"));
+    agree(lab, "lxc-freeze", &["-n", name]).exits(0);
+    by.tool(lab, "lxc-unfreeze", &["-n", name]).run().exits(0);
+    agree(lab, "lxc-info", &["-n", name, "-sH"]).prints("RUNNING\n");
+    agree(lab, "lxc-unfreeze", &["-n", name]).exits(0);
+    lab.inside(name, &["true"]).exits(0);
+}
 
-    lab.peer("lxc-freeze", &["-n", &name]).run().exits(0);
-    lab.kill(&name);
-    lab.start(&name);
-    let limit = |value: &[&str]| {
-        let words = [&["-n", &name, "pids.max"], value].concat();
-        lab.peer("lxc-cgroup", &words).run().exits(0).stdout
-    };
-    limit(&["40"]);
-    assert_eq!(limit(&[]).trim(), "40");
+#[track_caller]
+fn limited(lab: &Lab, name: &str, by: Side) {
+    let set = ["-n", name, "pids.max", "40"];
+    by.tool(lab, "lxc-cgroup", &set).run().exits(0).prints("");
+    let get = ["-n", name, "pids.max"];
+    agree(lab, "lxc-cgroup", &get).prints("40\n\n");
     let forks = "i=0; while [ $i -lt 60 ]; do sleep 5 & i=$((i+1)); done";
-    let ran = lab.inside(&name, &["sh", "-c", forks]);
+    let ran = lab.inside(name, &["sh", "-c", forks]);
     assert!(ran.code() != 0, "60 processes where 40 are allowed\n{ran}");
-    let wrong = ["-n", &name, "pids.nonsense"];
-    lab.peer("lxc-cgroup", &wrong).run().exits(1);
-    lab.kill(&name);
+    for words in [
+        &["pids.nonsense"][..],
+        &["pids.max", "nonsense"],
+        &["pids.max", ""],
+        &["nonsense.max", "5"],
+        &["../pids.max"],
+        &["cgroup.procs"],
+    ] {
+        agree(lab, "lxc-cgroup", &[&["-n", name], words].concat()).exits(1);
+    }
+    agree(lab, "lxc-cgroup", &get).prints("40\n\n");
 }
 
 #[test]

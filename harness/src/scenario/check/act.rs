@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::super::form::{States, StepForm};
+use super::super::form::{CgroupForm, States, StepForm};
 use super::super::{Act, State};
 use super::Checker;
 
@@ -20,7 +20,8 @@ impl Checker<'_> {
         mut form: StepForm,
         within: Duration,
     ) -> Act {
-        let Some((verb, object)) = self.verb(whole, &mut form) else {
+        let cgroup = form.cgroup.take();
+        let Some((verb, object)) = self.verb(whole, &mut form, cgroup.as_ref()) else {
             return Act::Run(String::new());
         };
         self.object(verb, &object);
@@ -47,6 +48,9 @@ impl Checker<'_> {
                 timeout: self.seconds(form.timeout.take(), within).unwrap_or(TIMEOUT),
             },
             "kill" => Act::Kill(name),
+            "freeze" => Act::Freeze(name),
+            "unfreeze" => Act::Unfreeze(name),
+            "cgroup" => self.cgroup(name, cgroup),
             _ => Act::Destroy(name),
         };
         // What its verb has taken is gone from the form.
@@ -72,7 +76,9 @@ impl Checker<'_> {
         &mut self,
         whole: &Range<usize>,
         form: &mut StepForm,
+        cgroup: Option<&Spanned<CgroupForm>>,
     ) -> Option<(&'static str, Spanned<String>)> {
+        let cgroup = cgroup.map(|form| form.get_ref().name.clone());
         let verbs = [
             ("run", form.run.take()),
             ("create", form.create.take()),
@@ -82,6 +88,9 @@ impl Checker<'_> {
             ("stop", form.stop.take()),
             ("reboot", form.reboot.take()),
             ("kill", form.kill.take()),
+            ("freeze", form.freeze.take()),
+            ("unfreeze", form.unfreeze.take()),
+            ("cgroup", cgroup),
             ("destroy", form.destroy.take()),
         ];
         let names = verbs.each_ref().map(|(verb, _)| *verb).join(", ");
@@ -147,6 +156,27 @@ impl Checker<'_> {
             );
         }
         command
+    }
+
+    /// Which file, and what is written to it.
+    fn cgroup(&mut self, name: String, form: Option<Spanned<CgroupForm>>) -> Act {
+        // The verb is this one because there is a form.
+        let Some(CgroupForm { file, value, .. }) = form.map(Spanned::into_inner) else {
+            return Act::Run(String::new());
+        };
+        if file.get_ref().is_empty() {
+            self.refuse(&file.span(), "cgroup needs a file, like memory.max");
+        }
+        for word in [Some(&file), value.as_ref()].into_iter().flatten() {
+            if word.get_ref().contains('\0') {
+                self.refuse(&word.span(), "no word of a command has a NUL in it");
+            }
+        }
+        Act::Cgroup {
+            name,
+            file: file.into_inner(),
+            value: value.map(Spanned::into_inner),
+        }
     }
 
     /// The seconds that a tool waits by itself: fewer than the step may take.

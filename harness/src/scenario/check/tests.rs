@@ -45,7 +45,7 @@ title = "it starts, at last"
 kernels = ["<6.1", "newest"]
 cgroups = ["v2"]
 needs = ["idmapped-mounts", "cgroup2"]
-doors = ["tools", "library"]
+doors = ["tools", "library", "c"]
 ci = false
 
 [container.demo]
@@ -102,7 +102,14 @@ left_behind = [{ what = "file /root/*", why = "it is so", subject = "ours" }]
     assert_eq!(scenario.needs, [Feature::IdmappedMounts, Feature::Cgroup2]);
     assert!(!scenario.ci);
     let ways: Vec<String> = scenario.ways.iter().map(ToString::to_string).collect();
-    assert_eq!(ways, ["ours", "ours, library", "debian-lxc"]);
+    let everybodys = [
+        "ours",
+        "ours, library",
+        "ours, C library",
+        "debian-lxc",
+        "debian-lxc, C library",
+    ];
+    assert_eq!(ways, everybodys);
 
     let container = &scenario.containers[0];
     assert_eq!(
@@ -258,6 +265,18 @@ fn a_form_that_is_not_kept_is_refused_at_its_line() {
             "unknown field `stout`",
         ),
         (
+            format!("{HEAD}[[step]]\ncgroup = {{ name = \"demo\" }}"),
+            5,
+            "missing field `file`",
+        ),
+        (
+            format!(
+                "{HEAD}[[step]]\ncgroup = {{ name = \"demo\", file = \"x\", content = \"y\" }}"
+            ),
+            5,
+            "unknown field `content`",
+        ),
+        (
             format!("{STEP}[after]\nleft_behind = [{{ what = \"file /x\" }}]"),
             5,
             "missing field `why`",
@@ -374,6 +393,40 @@ fn what_cannot_be_meant_is_refused_at_its_line() {
             "command belongs to attach, not to run",
         ),
         (
+            format!("{HEAD}[[step]]\nfreeze = \"demmo\""),
+            5,
+            "no container is called \"demmo\"",
+        ),
+        (
+            format!("{HEAD}[[step]]\nunfreeze = \"demo\"\ntimeout = 3"),
+            6,
+            "timeout belongs to wait, stop and reboot, not to unfreeze",
+        ),
+        (
+            format!("{HEAD}[[step]]\ncgroup = {{ name = \"demmo\", file = \"pids.max\" }}"),
+            5,
+            "no container is called \"demmo\"",
+        ),
+        (
+            format!(
+                "{HEAD}[[step]]\nfreeze = \"demo\"\ncgroup = {{ name = \"demo\", file = \"pids.max\" }}"
+            ),
+            6,
+            "not freeze and cgroup",
+        ),
+        (
+            format!("{HEAD}[[step]]\ncgroup = {{ name = \"demo\", file = \"\" }}"),
+            5,
+            "cgroup needs a file",
+        ),
+        (
+            format!(
+                "{HEAD}[[step]]\ncgroup = {{ name = \"demo\", file = \"x\", value = \"a\\u0000b\" }}"
+            ),
+            5,
+            "has a NUL",
+        ),
+        (
             format!("{HEAD}[[step]]\nwait = \"demo\""),
             5,
             "wait needs until",
@@ -445,12 +498,20 @@ fn what_cannot_be_meant_is_refused_at_its_line() {
         (
             format!("doors = [\"library\"]\n{STEP}"),
             1,
-            "has no door but the tools",
+            "\"debian-lxc\" has no Rust library",
         ),
         (
             format!("subjects = [\"debian-lxc\"]\ndoors = [\"library\"]\n{STEP}"),
             2,
             "only \"ours\" has the library's door",
+        ),
+        (
+            // Through the C library Debian's go as well.
+            format!(
+                "doors = [\"c\", \"tools\"]\n{STEP}[[step]]\nrun = \"lxc-ls\"\nonly = \"debian-lxc\"\n"
+            ),
+            1,
+            "the C library's door has no lxc-ls",
         ),
         (
             format!(

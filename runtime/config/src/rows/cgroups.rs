@@ -1,4 +1,4 @@
-//! `lxc.cgroup.FILE` and `lxc.cgroup2.FILE`.
+//! `lxc.cgroup.FILE`, `lxc.cgroup2.FILE` and `lxc.cgroup.dir*`.
 
 use crate::grammar;
 use crate::setting::{Family, Fault, Field, Input, show};
@@ -76,7 +76,38 @@ impl Family for CgroupFiles {
         })
     }
 
+    fn accumulates(&self, _rest: &str) -> bool {
+        true
+    }
+
     fn covers(&self, rest: &str, line_rest: &str) -> bool {
         rest.is_empty() || rest == line_rest
     }
+}
+
+/// A cgroup below the one that LXC begins at.
+pub(crate) fn directory(input: &Input) -> Result<Option<String>, Fault> {
+    let leads_out = input.value.starts_with('/') || input.value.split('/').any(|part| part == "..");
+    if leads_out {
+        return Err(Fault::bad(
+            "leads out of the cgroups that LXC may use",
+            "a relative path without .. is expected",
+        ));
+    }
+    grammar::path_text(input.value).map(Some)
+}
+
+pub(crate) fn inner(input: &Input) -> Result<Option<String>, Fault> {
+    if matches!(input.value, "." | "..") || input.value.contains('/') {
+        return Err(Fault::bad(
+            "not the name of one cgroup",
+            "a name without / is expected",
+        ));
+    }
+    grammar::path_text(input.value).map(Some)
+}
+
+/// LXC prints an unset directory as C prints no text at all, and clients compare with that.
+pub(crate) fn show_directory(directory: &Option<String>) -> Option<String> {
+    Some(directory.clone().unwrap_or_else(|| show::NULL.to_owned()))
 }

@@ -2,6 +2,7 @@
 
 use crate::grammar;
 use crate::setting::{Fault, Input, Setting, show};
+use crate::text::BLANKS;
 use crate::values::{Autodev, ConsolePath, Values};
 
 /// `lxc.autodev`: empty means off, cleared means the default, on. LXC's clients rely on both.
@@ -27,12 +28,52 @@ impl Setting<Values> for AutodevKey {
     }
 }
 
-/// Bytes of the tmpfs; 0 asks for the default, as it does in LXC.
+/// Bytes of the tmpfs; 0 asks for the usual size.
 pub(crate) fn tmpfs_size(input: &Input) -> Result<u64, Fault> {
-    match grammar::whole_number(input.value, 0, i32::MAX.into())? {
-        0 => Ok(Autodev::default().tmpfs_size),
-        bytes => Ok(bytes as u64),
+    grammar::whole_number(input.value, 0, i32::MAX.into()).map(|bytes| bytes as u64)
+}
+
+/// Sizes are kept in whole pages, as LXC does on every machine.
+const PAGE: u64 = 4096;
+/// What `auto` stands for.
+const AUTO_SIZE: u64 = 128 * 1024;
+
+const SIZE_UNITS: &[(&str, u64)] = &[
+    ("", 1),
+    ("b", 1),
+    ("k", 1 << 10),
+    ("kb", 1 << 10),
+    ("m", 1 << 20),
+    ("mb", 1 << 20),
+    ("g", 1 << 30),
+    ("gb", 1 << 30),
+];
+
+/// A number of bytes with an optional unit, raised to a power of two of at least one page. LXC
+/// reads the number and forgets a unit of one letter, so that `4M` is four bytes; here it is what
+/// was meant.
+pub(crate) fn size(input: &Input) -> Result<u64, Fault> {
+    let expected = || "bytes, a number with kB, MB or GB, or auto is expected";
+    if input.value == "auto" {
+        return Ok(AUTO_SIZE);
     }
+    let text = grammar::without_blanks(input.value);
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim_start_matches(BLANKS).to_ascii_lowercase();
+    let factor = SIZE_UNITS.iter().find(|(word, _)| *word == unit);
+    let (Ok(number), Some((_, factor))) = (number.parse::<u64>(), factor) else {
+        // A number too large for u64 is a size, too, but not one of this machine.
+        let message = match (factor, digits) {
+            (None, _) | (_, 0) => "not a size",
+            (Some(_), _) => "out of range",
+        };
+        return Err(Fault::bad(message, expected()));
+    };
+    let bytes = number
+        .checked_mul(*factor)
+        .and_then(|bytes| bytes.max(PAGE).checked_next_power_of_two());
+    bytes.ok_or_else(|| Fault::bad("out of range", expected()))
 }
 
 /// The word for "no console at all".

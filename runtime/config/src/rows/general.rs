@@ -1,8 +1,8 @@
-//! Architecture, host name, environment, groups, signals, log level.
+//! Architecture, host name, environment, groups, signals, logging.
 
 use crate::grammar;
 use crate::setting::{Fault, Field, Input, Resolved, Setting, show};
-use crate::values::{Arch, EnvVar, Located, Values};
+use crate::values::{Arch, EnvVar, Located, Monitor, Values};
 
 /// What personality(2) can tell apart, and the names for each.
 const ARCHITECTURES: &[(Arch, &[&str])] = &[
@@ -124,11 +124,46 @@ impl Setting<Values> for Environment {
         (self.0.of_mut)(values).clear();
     }
 
+    fn accumulates(&self) -> bool {
+        true
+    }
+
     fn get(&self, values: &Values) -> Option<String> {
         show::lines((self.0.of)(values), |variable| {
             format!("{}={}", variable.value.name, variable.value.value)
         })
     }
+}
+
+pub(crate) fn raw_line(input: &Input) -> Result<Vec<String>, Fault> {
+    Ok(vec![input.value.to_owned()])
+}
+
+pub(crate) fn show_lines(lines: &[String]) -> Option<String> {
+    show::lines(lines, |line| line)
+}
+
+/// Group ids separated by commas; at least one.
+pub(crate) fn group_ids(input: &Input) -> Result<Vec<u32>, Fault> {
+    let words = input.value.split(',').filter(|word| !word.is_empty());
+    let ids: Vec<u32> = words
+        .map(|word| {
+            let id = grammar::whole_number(word, 0, u32::MAX.into());
+            id.map(|id| id as u32).map_err(|fault| fault.about(word))
+        })
+        .collect::<Result<_, _>>()?;
+    if ids.is_empty() {
+        return Err(Fault::bad(
+            "no group id",
+            "group ids such as 5,20,44 are expected",
+        ));
+    }
+    Ok(ids)
+}
+
+pub(crate) fn show_group_ids(ids: &[u32]) -> Option<String> {
+    let texts: Vec<String> = ids.iter().map(u32::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(","))
 }
 
 pub(crate) fn groups(input: &Input) -> Result<Vec<String>, Fault> {
@@ -137,19 +172,59 @@ pub(crate) fn groups(input: &Input) -> Result<Vec<String>, Fault> {
         .collect())
 }
 
-pub(crate) fn show_groups(groups: &[String]) -> Option<String> {
-    show::lines(groups, |group| group)
-}
-
-/// A signal; 0 is LXC's default.
-pub(crate) fn signal(input: &Input) -> Result<Option<i32>, Fault> {
-    let number = crate::signals::parse(input.value).map_err(|why| {
+fn signal_number(input: &Input) -> Result<i32, Fault> {
+    crate::signals::parse(input.value).map_err(|why| {
         Fault::bad(
             why,
             "a name such as SIGPWR or SIGRTMIN+3, or a number, is expected",
         )
-    })?;
-    Ok(Some(number).filter(|number| *number != 0))
+    })
+}
+
+/// A signal; 0 is LXC's default.
+pub(crate) fn signal(input: &Input) -> Result<Option<i32>, Fault> {
+    signal_number(input).map(|number| Some(number).filter(|number| *number != 0))
+}
+
+/// `lxc.monitor.signal.pdeath`: empty means none, cleared means the default. (Cleared through its
+/// library LXC has none, too, but does not save that.)
+pub(crate) struct ParentDeathSignal;
+
+impl Setting<Values> for ParentDeathSignal {
+    fn set(&self, values: &mut Values, input: &Input) -> Result<(), Fault> {
+        values.monitor.pdeath = signal_number(input)?;
+        Ok(())
+    }
+
+    fn empty(&self, values: &mut Values) -> Result<Option<&'static str>, Fault> {
+        values.monitor.pdeath = 0;
+        Ok(Some("0"))
+    }
+
+    fn clear(&self, values: &mut Values) {
+        values.monitor.pdeath = Monitor::default().pdeath;
+    }
+
+    fn get(&self, values: &Values) -> Option<String> {
+        show::number(&values.monitor.pdeath)
+    }
+}
+
+/// Syslog facilities are named in any case, and shown as they were written.
+pub(crate) fn facility(input: &Input) -> Result<Option<String>, Fault> {
+    let lower = input.value.to_ascii_lowercase();
+    let is_local = || {
+        lower
+            .strip_prefix("local")
+            .is_some_and(|digit| matches!(digit.as_bytes(), [b'0'..=b'7']))
+    };
+    if lower == "daemon" || is_local() {
+        return Ok(Some(input.value.to_owned()));
+    }
+    Err(Fault::bad(
+        "not a syslog facility that LXC uses",
+        "daemon, or local0 to local7, is expected",
+    ))
 }
 
 /// Names of log levels; the index is the level.

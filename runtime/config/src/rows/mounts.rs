@@ -3,8 +3,8 @@
 use crate::grammar;
 use crate::setting::{Fault, Input, Setting, show};
 use crate::values::{
-    CgroupAccess, CgroupMount, CgroupMountKind, Located, MountAuto, MountEntry, ProcMode, SysMode,
-    Values,
+    CgroupAccess, CgroupMount, CgroupMountKind, Located, MountAuto, MountEntry, ProcMode,
+    SharedMounts, SysMode, Values,
 };
 
 pub(crate) fn entry(input: &Input) -> Result<Vec<Located<MountEntry>>, Fault> {
@@ -51,12 +51,16 @@ const CGROUP_ACCESS: &[(&str, CgroupAccess)] = &[
 
 impl Setting<Values> for MountAutoKey {
     fn set(&self, values: &mut Values, input: &Input) -> Result<(), Fault> {
-        let mut auto = values.mount_auto;
+        let mut auto = values.mount_auto.clone();
         for word in grammar::blank_separated(input.value) {
             choose(&mut auto, word)?;
         }
         values.mount_auto = auto;
         Ok(())
+    }
+
+    fn accumulates(&self) -> bool {
+        true
     }
 
     fn clear(&self, values: &mut Values) {
@@ -100,18 +104,45 @@ fn choose(auto: &mut MountAuto, word: &str) -> Result<(), Fault> {
         auto.sys = Some(mode);
     } else if let Some(mount) = cgroup(word) {
         auto.cgroup = Some(mount);
-    } else if word.starts_with("shmounts:") {
-        return Err(
-            Fault::not_yet("shared mount points of LXC are known; leave the word out").about(word),
-        );
+    } else if let Some(directories) = word.strip_prefix(SHMOUNTS) {
+        auto.shmounts = Some(shared_mounts(directories).map_err(|fault| fault.about(word))?);
     } else {
-        let hint = "proc[:mixed|:rw], sys[:mixed|:ro|:rw], cgroup[:mixed|:ro|:rw][:force], cgroup-full… \
-                    or cgroup2[:ro] is expected";
+        let hint = "proc[:mixed|:rw], sys[:mixed|:ro|:rw], cgroup[:mixed|:ro|:rw][:force], cgroup-full…, \
+                    cgroup2[:ro] or shmounts:HOST[:CONTAINER] is expected";
         return Err(
             Fault::bad("not something that can be mounted automatically", hint).about(word),
         );
     }
     Ok(())
+}
+
+const SHMOUNTS: &str = "shmounts:";
+/// Where they appear inside unless the word says otherwise.
+const SHARED_INSIDE: &str = "/dev/.lxc-mounts";
+
+/// `HOST[:CONTAINER]`.
+fn shared_mounts(directories: &str) -> Result<SharedMounts, Fault> {
+    let (host, guest) = directories.split_once(':').unwrap_or((directories, ""));
+    if host.is_empty() {
+        return Err(Fault::bad(
+            "no directory of the host is named",
+            "shmounts:HOST[:CONTAINER] is expected",
+        ));
+    }
+    Ok(SharedMounts {
+        host: host.to_owned(),
+        guest: if guest.is_empty() {
+            SHARED_INSIDE
+        } else {
+            guest
+        }
+        .to_owned(),
+    })
+}
+
+/// The word in a value that asks for shared mounts.
+pub(crate) fn shared(value: &str) -> Option<&str> {
+    grammar::blank_separated(value).find(|word| word.starts_with(SHMOUNTS))
 }
 
 /// `KIND[:ACCESS][:force]`; cgroup2 knows no mixed, is writable without `ro`, and forced anyway.

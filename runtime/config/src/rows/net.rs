@@ -1,7 +1,8 @@
 //! `lxc.net.N`: the network devices, each with its sub-keys.
 
 use super::net_keys::{SUB_KEYS, SubKey, type_word};
-use crate::setting::{Family, Fault, Input, Resolved, Setting, errno, show};
+use crate::row::CarriedOut;
+use crate::setting::{Family, Fault, Input, Resolved, Setting, Untouched, errno, show};
 use crate::values::{NetDevice, NetKind, Values};
 
 /// `lxc.net`: all devices together; can only be read and cleared.
@@ -37,16 +38,19 @@ fn split(rest: &str) -> Result<(u32, Option<&str>), Fault> {
     let (digits, sub) = rest
         .split_once('.')
         .map_or((rest, None), |(digits, sub)| (digits, Some(sub)));
-    let number = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-    let index = number
-        .and_then(|digits| digits.parse().ok())
-        .filter(|index| *index < i32::MAX as u32);
-    match index {
-        Some(index) => Ok((index, sub)),
-        None => Err(Fault::unknown(
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Fault::unknown(
             "not a number of a device",
             "lxc.net.N.NAME with a number N is expected",
-        )),
+        ));
+    }
+    let index = digits.parse().ok();
+    match index.filter(|index| *index < i32::MAX as u32) {
+        Some(index) => Ok((index, sub)),
+        None => {
+            let hint = format!("lxc.net.N.NAME with N below {} is expected", i32::MAX);
+            Err(Fault::unknown("too large a number for a device", hint).errno(errno::ERANGE))
+        }
     }
 }
 
@@ -55,10 +59,9 @@ fn sub_key(name: &str) -> Result<&'static SubKey, Fault> {
     found.ok_or_else(|| Fault::unknown("unknown key", "").errno(errno::ENOENT))
 }
 
-fn setting_of(sub_key: &SubKey) -> Result<&'static dyn Setting<NetDevice>, Fault> {
-    sub_key
-        .setting
-        .ok_or_else(|| Fault::not_yet(crate::table::KNOWN_ONLY))
+/// The sub-key in `rest`, when there is one.
+fn own_sub_key(rest: &str) -> Option<&'static SubKey> {
+    split(rest).ok()?.1.and_then(|name| sub_key(name).ok())
 }
 
 /// Where device `index` is in the sorted list, or where it belongs.
@@ -93,14 +96,14 @@ fn fits(sub_key: &SubKey, kind: Option<NetKind>) -> Result<(), Fault> {
 impl Family for Devices {
     fn resolve(&self, rest: &str, value: &str) -> Result<Resolved, Fault> {
         match split(rest)? {
-            (_, Some(name)) => setting_of(sub_key(name)?)?.resolve(value),
+            (_, Some(name)) => sub_key(name)?.setting.resolve(value),
             (_, None) => Ok(Resolved::AsWritten),
         }
     }
 
     fn knows(&self, rest: &str) -> bool {
         match split(rest) {
-            Ok((_, Some(name))) => sub_key(name).is_ok_and(|sub_key| sub_key.setting.is_some()),
+            Ok((_, Some(name))) => sub_key(name).is_ok(),
             Ok((_, None)) => true,
             Err(_) => false,
         }
@@ -114,7 +117,7 @@ impl Family for Devices {
             ));
         };
         let sub_key = sub_key(name)?;
-        let setting = setting_of(sub_key)?;
+        let setting = sub_key.setting;
         match place(values, index) {
             Ok(at) => {
                 fits(sub_key, values.net[at].kind)?;
@@ -136,23 +139,57 @@ impl Family for Devices {
             values.net.retain(|device| device.index != index);
             return Ok(());
         };
-        let setting = setting_of(sub_key(name)?)?;
-        let at = existing(values, index)?;
-        setting.clear(&mut values.net[at]);
+        let sub_key = sub_key(name)?;
+        // Of a device that is not there nothing has to be cleared: a file may say so after what made
+        // the device has been taken out of it.
+        if let Ok(at) = place(values, index) {
+            sub_key.setting.clear(&mut values.net[at]);
+        }
         Ok(())
     }
 
+    fn is_there(&self, values: &Values, rest: &str) -> Result<(), Fault> {
+        match split(rest)? {
+            (index, Some(_)) => existing(values, index).map(|_| ()),
+            (_, None) => Ok(()),
+        }
+    }
+
+    /// A device of which nothing is said would not come back from the saved text.
+    fn left_empty(&self, values: &Values, rest: &str) -> Option<String> {
+        let (index, _) = split(rest).ok()?;
+        let device = &values.net[place(values, index).ok()?];
+        let untouched = NetDevice::new(index, device.origin.clone());
+        (*device == untouched).then(|| format!("lxc.net.{index}"))
+    }
+
     fn get(&self, values: &Values, rest: &str) -> Result<Option<String>, Fault> {
-        let (index, Some(name)) = split(rest)? else {
+        let (index, name) = split(rest)?;
+        let device = &values.net[existing(values, index)?];
+        let Some(name) = name else {
             return Err(
                 Fault::bad("cannot be read as a whole", "ask for a key of the device")
                     .errno(errno::ENOENT),
             );
         };
-        let device = &values.net[existing(values, index)?];
         let sub_key = sub_key(name)?;
         fits(sub_key, device.kind)?;
-        Ok(setting_of(sub_key)?.get(device))
+        Ok(sub_key.setting.get(device))
+    }
+
+    fn accumulates(&self, rest: &str) -> bool {
+        own_sub_key(rest).is_some_and(|sub_key| sub_key.setting.accumulates())
+    }
+
+    fn is_default(&self, values: &Values, rest: &str) -> bool {
+        match (self.get(values, rest), own_sub_key(rest)) {
+            (Ok(shown), Some(sub_key)) => shown == sub_key.setting.get(&NetDevice::untouched()),
+            _ => true,
+        }
+    }
+
+    fn carried_out(&self, rest: &str) -> Option<CarriedOut> {
+        own_sub_key(rest).map(|sub_key| sub_key.carried_out)
     }
 
     fn covers(&self, rest: &str, line_rest: &str) -> bool {

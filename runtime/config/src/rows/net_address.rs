@@ -1,7 +1,7 @@
 //! Addresses, gateways and hardware addresses of network devices.
 
 use crate::setting::{Fault, Input, Resolved};
-use crate::values::{Gateway, Ipv4Address, Ipv6Address};
+use crate::values::{Gateway, Ipv4Address, Ipv6Address, Route};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -88,6 +88,43 @@ pub(crate) fn show_ipv6(list: &[Ipv6Address]) -> Option<String> {
             .map(|a| format!("{}/{}", a.addr, a.prefix))
             .collect::<Vec<_>>(),
     )
+}
+
+/// An address of one family.
+pub(crate) trait Address: FromStr + std::fmt::Display {
+    const LONGEST_PREFIX: u8;
+    const FAMILY: &'static str;
+}
+
+impl Address for Ipv4Addr {
+    const LONGEST_PREFIX: u8 = 32;
+    const FAMILY: &'static str = "IPv4";
+}
+
+impl Address for Ipv6Addr {
+    const LONGEST_PREFIX: u8 = 128;
+    const FAMILY: &'static str = "IPv6";
+}
+
+pub(crate) fn route<A: Address>(input: &Input) -> Result<Vec<Route<A>>, Fault> {
+    let parts = input.value.split_once('/');
+    let parsed = parts.and_then(|(network, digits)| Some((network.parse().ok()?, digits)));
+    let Some((network, digits)) = parsed else {
+        return Err(Fault::bad(
+            format!("not an {} network", A::FAMILY),
+            "ADDRESS/PREFIX is expected",
+        ));
+    };
+    let prefix = prefix_length(digits, A::LONGEST_PREFIX)?;
+    Ok(vec![Route { network, prefix }])
+}
+
+pub(crate) fn show_routes<A: Address>(routes: &[Route<A>]) -> Option<String> {
+    let texts: Vec<String> = routes
+        .iter()
+        .map(|route| format!("{}/{}", route.network, route.prefix))
+        .collect();
+    crate::setting::show::joined(&texts)
 }
 
 pub(crate) fn gateway<A: FromStr>(input: &Input) -> Result<Option<Gateway<A>>, Fault> {

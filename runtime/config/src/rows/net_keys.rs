@@ -1,29 +1,33 @@
 //! The sub-keys of a network device: `lxc.net.N.type`, `lxc.net.N.link`, …
 
 use super::net_address::{
-    draw_hwaddr, gateway, hwaddr, ipv4, ipv6, show_gateway, show_ipv4, show_ipv6,
+    draw_hwaddr, gateway, hwaddr, ipv4, ipv6, route, show_gateway, show_ipv4, show_ipv6,
+    show_routes,
+};
+use super::net_modes::{
+    IPVLAN_ISOLATIONS, IPVLAN_MODES, MACVLAN_MODES, VETH_MODES, Word, queues, show_untagged_vlan,
+    tagged_vlan, untagged_vlan, vlan,
 };
 use crate::grammar;
+use crate::row::CarriedOut;
 use crate::setting::{Fault, Field, Input, List, Resolved, Scalar, Setting, nic, show};
 use crate::values::{NetDevice, NetKind};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// One sub-key of a device.
+/// One sub-key of a device. LXC prints them all into a zeroed buffer
+/// ([`Form::Printed`](crate::Form::Printed)).
 pub(crate) struct SubKey {
     /// What follows `lxc.net.N.`.
     pub name: &'static str,
     /// What it is for, one sentence.
     pub doc: &'static str,
-    /// `None`: not implemented yet.
-    pub setting: Option<&'static dyn Setting<NetDevice>>,
+    pub setting: &'static dyn Setting<NetDevice>,
     /// The only type that has it; `None` = all.
     pub only: Option<NetKind>,
     /// Oldest kernel that can do it; `None` = no kernel is too old.
     pub since: Option<&'static str>,
+    pub carried_out: CarriedOut,
     /// Values, and the text each is read back as.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "rows carry their own test data")
-    )]
     pub takes: &'static [(&'static str, &'static str)],
     /// Values that are refused.
     #[cfg_attr(
@@ -40,18 +44,12 @@ impl SubKey {
         setting: &'static dyn Setting<NetDevice>,
     ) -> SubKey {
         SubKey {
-            setting: Some(setting),
-            ..SubKey::not_yet(name, doc)
-        }
-    }
-
-    const fn not_yet(name: &'static str, doc: &'static str) -> SubKey {
-        SubKey {
             name,
             doc,
-            setting: None,
+            setting,
             only: None,
             since: None,
+            carried_out: CarriedOut::Wholly,
             takes: &[],
             refuses: &[],
         }
@@ -67,6 +65,20 @@ impl SubKey {
     const fn since(self, kernel: &'static str) -> SubKey {
         SubKey {
             since: Some(kernel),
+            ..self
+        }
+    }
+
+    const fn not_carried_out_yet(self) -> SubKey {
+        SubKey {
+            carried_out: CarriedOut::NotYet,
+            ..self
+        }
+    }
+
+    const fn carried_out_but(self, found: fn(&str) -> Option<&str>) -> SubKey {
+        SubKey {
+            carried_out: CarriedOut::AllBut(found),
             ..self
         }
     }
@@ -87,7 +99,16 @@ pub(crate) static SUB_KEYS: &[SubKey] = &[
         "Kind of device; forgets what was said about the device before.",
         &NetType,
     )
-    .takes(&[("veth", "veth"), ("none", "none"), ("phys", "phys")])
+    .carried_out_but(kind_not_carried_out)
+    .takes(&[
+        ("veth", "veth"),
+        ("empty", "empty"),
+        ("none", "none"),
+        ("phys", "phys"),
+        ("macvlan", "macvlan"),
+        ("ipvlan", "ipvlan"),
+        ("vlan", "vlan"),
+    ])
     .refuses(&["bridge", "Veth"]),
     SubKey::new(
         "flags",
@@ -198,18 +219,40 @@ pub(crate) static SUB_KEYS: &[SubKey] = &[
     )
     .takes(&[("fe80::1", "fe80::1"), ("auto", "auto"), ("dev", "dev")])
     .refuses(&["10.2.3.1"]),
-    SubKey::not_yet(
+    SubKey::new(
         "l2proxy",
         "1 answers ARP and neighbour requests for the container on the host's device.",
-    ),
-    SubKey::not_yet(
+        &Scalar {
+            field: nic!(l2proxy),
+            parse: grammar::flag,
+            show: show::flag,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("1", "1"), ("0", "0")])
+    .refuses(&["2"]),
+    SubKey::new(
         "script.up",
         "Program run on the host when the device has been made.",
-    ),
-    SubKey::not_yet(
+        &Scalar {
+            field: nic!(script_up),
+            parse: grammar::text,
+            show: show::text,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("/usr/bin/script a", "/usr/bin/script a")]),
+    SubKey::new(
         "script.down",
         "Program run on the host before the device goes.",
-    ),
+        &Scalar {
+            field: nic!(script_down),
+            parse: grammar::text,
+            show: show::text,
+        },
+    )
+    .not_carried_out_yet()
+    .takes(&[("/usr/bin/script a", "/usr/bin/script a")]),
     SubKey::new(
         "veth.pair",
         "Name of the host's end; random when unset.",
@@ -222,32 +265,147 @@ pub(crate) static SUB_KEYS: &[SubKey] = &[
     .only(NetKind::Veth)
     .takes(&[("vethdemo", "vethdemo")])
     .refuses(&["a-name-of-16-byte"]),
-    SubKey::not_yet("veth.mode", "`bridge`, or `router` for routed packets.").only(NetKind::Veth),
-    SubKey::not_yet("veth.ipv4.route", "IPv4 network routed to the host's end.")
-        .only(NetKind::Veth),
-    SubKey::not_yet("veth.ipv6.route", "IPv6 network routed to the host's end.")
-        .only(NetKind::Veth),
-    SubKey::not_yet(
+    SubKey::new(
+        "veth.mode",
+        "`bridge`, or `router` for routed packets.",
+        &Word {
+            field: nic!(veth_mode),
+            words: VETH_MODES,
+        },
+    )
+    .only(NetKind::Veth)
+    .not_carried_out_yet()
+    .takes(&[("router", "router"), ("bridge", "bridge")])
+    .refuses(&["routed", "l2"]),
+    SubKey::new(
+        "veth.ipv4.route",
+        "IPv4 network routed to the host's end.",
+        &List {
+            field: nic!(veth_ipv4_routes),
+            parse: route::<Ipv4Addr>,
+            show: show_routes,
+        },
+    )
+    .only(NetKind::Veth)
+    .not_carried_out_yet()
+    .takes(&[("192.0.2.0/24", "192.0.2.0/24"), ("0.0.0.0/0", "0.0.0.0/0")])
+    .refuses(&["192.0.2.0", "192.0.2.0/33", "fd00::/64", "192.0.2.0/24 x"]),
+    SubKey::new(
+        "veth.ipv6.route",
+        "IPv6 network routed to the host's end.",
+        &List {
+            field: nic!(veth_ipv6_routes),
+            parse: route::<Ipv6Addr>,
+            show: show_routes,
+        },
+    )
+    .only(NetKind::Veth)
+    .not_carried_out_yet()
+    .takes(&[("2001:db8:1::/64", "2001:db8:1::/64")])
+    .refuses(&["2001:db8::", "fd00::/129", "192.0.2.0/24"]),
+    SubKey::new(
         "veth.vlan.id",
         "VLAN of untagged packets on the bridge port.",
+        &Scalar {
+            field: nic!(veth_vlan),
+            parse: untagged_vlan,
+            show: show_untagged_vlan,
+        },
     )
-    .only(NetKind::Veth),
-    SubKey::not_yet(
+    .only(NetKind::Veth)
+    .not_carried_out_yet()
+    .takes(&[("100", "100"), ("0", "0"), ("none", "-1")])
+    .refuses(&["4095", "-1", "all"]),
+    SubKey::new(
         "veth.vlan.tagged.id",
         "VLAN of tagged packets on the bridge port.",
+        &List {
+            field: nic!(veth_tagged_vlans),
+            parse: tagged_vlan,
+            show: show::joined,
+        },
     )
-    .only(NetKind::Veth),
-    SubKey::not_yet("veth.n_rxqueues", "Number of receive queues.").only(NetKind::Veth),
-    SubKey::not_yet("veth.n_txqueues", "Number of transmit queues.").only(NetKind::Veth),
-    SubKey::not_yet("vlan.id", "VLAN.").only(NetKind::Vlan),
-    SubKey::not_yet("macvlan.mode", "`private`, `vepa`, `bridge` or `passthru`.")
-        .only(NetKind::Macvlan),
-    SubKey::not_yet("ipvlan.mode", "`l3`, `l3s` or `l2`.")
-        .only(NetKind::Ipvlan)
-        .since("4.9"),
-    SubKey::not_yet("ipvlan.isolation", "`bridge`, `private` or `vepa`.")
-        .only(NetKind::Ipvlan)
-        .since("4.16"),
+    .only(NetKind::Veth)
+    .not_carried_out_yet()
+    .takes(&[("20", "20")])
+    .refuses(&["4095", "none", "1 2"]),
+    SubKey::new(
+        "veth.n_rxqueues",
+        "Number of receive queues.",
+        &Scalar {
+            field: nic!(veth_rx_queues),
+            parse: queues,
+            show: show::number_if_any,
+        },
+    )
+    .only(NetKind::Veth)
+    .not_carried_out_yet()
+    .takes(&[("4", "4")])
+    .refuses(&["0", "-1", "many"]),
+    SubKey::new(
+        "veth.n_txqueues",
+        "Number of transmit queues.",
+        &Scalar {
+            field: nic!(veth_tx_queues),
+            parse: queues,
+            show: show::number_if_any,
+        },
+    )
+    .only(NetKind::Veth)
+    .not_carried_out_yet()
+    .takes(&[("4", "4")])
+    .refuses(&["0", "2147483648"]),
+    SubKey::new(
+        "vlan.id",
+        "VLAN.",
+        &Scalar {
+            field: nic!(vlan_id),
+            parse: vlan,
+            show: show::number,
+        },
+    )
+    .only(NetKind::Vlan)
+    .not_carried_out_yet()
+    .takes(&[("100", "100"), ("0", "0")])
+    .refuses(&["4095", "70000", "-1", "none"]),
+    SubKey::new(
+        "macvlan.mode",
+        "`private`, `vepa`, `bridge` or `passthru`.",
+        &Word {
+            field: nic!(macvlan_mode),
+            words: MACVLAN_MODES,
+        },
+    )
+    .only(NetKind::Macvlan)
+    .not_carried_out_yet()
+    .takes(&[("bridge", "bridge"), ("passthru", "passthru")])
+    .refuses(&["passthrough"]),
+    SubKey::new(
+        "ipvlan.mode",
+        "`l3`, `l3s` or `l2`.",
+        &Word {
+            field: nic!(ipvlan_mode),
+            words: IPVLAN_MODES,
+        },
+    )
+    .only(NetKind::Ipvlan)
+    .since("4.9")
+    .not_carried_out_yet()
+    .takes(&[("l2", "l2"), ("l3s", "l3s")])
+    .refuses(&["L3", "l4"]),
+    SubKey::new(
+        "ipvlan.isolation",
+        "`bridge`, `private` or `vepa`.",
+        &Word {
+            field: nic!(ipvlan_isolation),
+            words: IPVLAN_ISOLATIONS,
+        },
+    )
+    .only(NetKind::Ipvlan)
+    .since("4.16")
+    .not_carried_out_yet()
+    .takes(&[("private", "private"), ("vepa", "vepa")])
+    .refuses(&["none"]),
 ];
 
 const KINDS: &[(&str, NetKind)] = &[
@@ -259,6 +417,11 @@ const KINDS: &[(&str, NetKind)] = &[
     ("vlan", NetKind::Vlan),
     ("phys", NetKind::Phys),
 ];
+
+/// The types that are only remembered.
+fn kind_not_carried_out(word: &str) -> Option<&str> {
+    Some(word).filter(|word| matches!(*word, "macvlan" | "ipvlan" | "vlan" | "phys"))
+}
 
 /// The word for a device's type; LXC calls a device whose type was not set `empty`.
 pub(crate) fn type_word(kind: Option<NetKind>) -> &'static str {

@@ -1,8 +1,8 @@
-//! `lxc.rootfs.path`.
+//! `lxc.rootfs.path` and `lxc.rootfs.options`.
 
 use crate::grammar;
 use crate::setting::{Fault, Input, Setting};
-use crate::values::Values;
+use crate::values::{RootfsOptions, Values};
 
 /// Type words of `TYPE:PATH`.
 const STORAGE_TYPES: &[&str] = &[
@@ -61,4 +61,29 @@ fn split_type(value: &str) -> Result<(Option<&str>, &str), Fault> {
         ));
     }
     Ok((Some(word), path))
+}
+
+/// Options of the mount of the rootfs: those of `lxc.mount.entry` that say nothing about a source
+/// or a target.
+pub(crate) fn options(input: &Input) -> Result<Option<RootfsOptions>, Fault> {
+    let options = crate::mount_entry::parse_options(input.value)?;
+    let misplaced = [
+        (options.create.is_some(), "create="),
+        (options.optional, "optional"),
+        (options.relative, "relative"),
+    ];
+    if let Some((_, word)) = misplaced.iter().find(|(present, _)| *present) {
+        return Err(Fault::bad(
+            format!("{word} means nothing for a rootfs"),
+            format!("leave {word} out; it belongs into lxc.mount.entry"),
+        ));
+    }
+    Ok(Some(RootfsOptions {
+        text: input.value.to_owned(),
+        options,
+    }))
+}
+
+pub(crate) fn show_options(options: &Option<RootfsOptions>) -> Option<String> {
+    options.as_ref().map(|options| options.text.clone())
 }

@@ -1,26 +1,14 @@
 //! Telling lxc-monitord, where one serves this lxcpath: who it tells further is its business.
 
+use crate::rundir::run_directory;
 use crate::wire::Notice;
 use lxc_kernel::users;
 use rustix::fs::{FileType, Mode, OFlags};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Where the daemon's pipe for `lxcpath` lies: below /run for whoever owns that, else in the user's
-/// own run directory (protocol section 4).
+/// Where the daemon's pipe for `lxcpath` lies (protocol section 4).
 fn pipe(lxcpath: &str) -> PathBuf {
-    let system = Path::new("/run");
-    let ours = std::fs::metadata(system)
-        .is_ok_and(|run| run.uid() == users::euid() || run.gid() == users::egid());
-    let directory = match std::env::var_os("XDG_RUNTIME_DIR") {
-        _ if ours => system.to_path_buf(),
-        Some(runtime) => PathBuf::from(runtime),
-        None => {
-            let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
-            home.join(".cache/lxc/run")
-        }
-    };
-    directory
+    run_directory()
         .join("lxc")
         .join(lxcpath.trim_start_matches('/'))
         .join("monitor-fifo")

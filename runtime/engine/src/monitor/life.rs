@@ -85,6 +85,15 @@ pub fn asks_reboot(ended: Ended) -> bool {
     }
 }
 
+/// How init ended, as LXC tells whoever started it in the foreground: its exit code, or the signal
+/// that killed it in the place of one that stopped it.
+pub fn error_num(ended: Ended) -> i32 {
+    match ended {
+        Ended::Exited(code) => (code & 0xff) << 8,
+        Ended::Killed { signal, .. } => signal << 8 | 0x7f,
+    }
+}
+
 /// The state clients see.
 pub fn state(phase: Phase) -> State {
     match phase {

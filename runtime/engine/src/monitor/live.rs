@@ -3,16 +3,11 @@
 use crate::monitor::life::{self, Event, Phase};
 use crate::step::cgroup::Cgroups;
 use crate::step::devices::DeviceFilter;
-use crate::wire::{Answers, ConsoleLog, DeviceRule, State};
+use crate::wire::{Answers, CGROUP_MAGIC, CGROUP2_MAGIC, ConsoleLog, DeviceRule, State};
 use lxc_config::Config;
-use lxc_kernel::{Errno, process};
+use lxc_kernel::{Errno, process, pty};
 use lxc_plan::Namespaces;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// Filesystem magic of cgroup v1 (`linux/magic.h`).
-const CGROUP_MAGIC: i32 = 0x0027_e0eb;
-/// Filesystem magic of cgroup v2.
-const CGROUP2_MAGIC: i32 = 0x6367_7270;
 
 /// The container's init.
 pub struct Init {
@@ -28,6 +23,9 @@ pub struct Tty {
     pub master: OwnedFd,
     /// Lent to a client.
     pub busy: bool,
+    /// Its other side, from the first loan on: whoever looks at a terminal that nobody inside has
+    /// open is not to be told that it was hung up.
+    pub peer: Option<OwnedFd>,
 }
 
 /// The container, as its monitor holds it.
@@ -135,8 +133,16 @@ impl Answers for Live {
     }
 
     fn cgroup_utilities(&self) -> u32 {
-        // Bit 1: the v2 freezer, which every supported kernel (5.2 and later) has.
-        if self.cgroups.pure_unified() { 2 } else { 0 }
+        const DEVICES: u32 = 1;
+        const FREEZER: u32 = 2;
+        if !self.cgroups.pure_unified() {
+            return 0;
+        }
+        // Every supported kernel (5.2 and later) has the v2 freezer; device programs take root.
+        match rustix::process::geteuid().is_root() {
+            true => DEVICES | FREEZER,
+            false => FREEZER,
+        }
     }
 
     fn cgroup_fds(&self) -> Vec<BorrowedFd<'_>> {
@@ -193,6 +199,12 @@ impl Answers for Live {
         };
         let tty = self.ttys.get_mut(index).filter(|t| !t.busy)?;
         let master = tty.master.try_clone().ok()?;
+        if tty.peer.is_none() {
+            match pty::open_peer(tty.master.as_fd()) {
+                Ok(peer) => tty.peer = Some(peer),
+                Err(error) => log::info!("terminal {} may be hung up: {error}", index + 1),
+            }
+        }
         tty.busy = true;
         Some((index as i32 + 1, master))
     }

@@ -5,7 +5,7 @@
 //!   stage 2   start → serve → take down → (reboot: start again) → report, exit
 //! ```
 
-mod broadcast;
+pub(crate) mod broadcast;
 pub mod life;
 mod live;
 mod run;

@@ -232,12 +232,16 @@ impl Monitor {
         }
     }
 
-    /// Answers whoever asked for the start; once.
+    /// Answers whoever asked for the start: once, but for a foreground caller, who waits for the end.
     pub fn tell_caller(&mut self, report: &Report) {
         let Some(caller) = self.report.take() else {
             return;
         };
-        if let Err(error) = message::send(caller.as_fd(), report, &[]) {
+        let told = message::send(caller.as_fd(), report, &[]);
+        if self.request.foreground && matches!(report, Report::Running { .. }) {
+            self.report = Some(caller);
+        }
+        if let Err(error) = told {
             log::warn!("the caller has gone: {error}");
         }
     }

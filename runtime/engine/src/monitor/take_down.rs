@@ -4,7 +4,7 @@
 use crate::failure::Failure;
 use crate::message::Report;
 use crate::monitor::Monitor;
-use crate::monitor::life::{Event, Phase};
+use crate::monitor::life::{self, Event, Phase};
 use crate::step::leftovers;
 use lxc_kernel::events::{Interest, poll_one};
 use lxc_kernel::process::{self, CloneSpec, Cloned, Ended};
@@ -158,6 +158,10 @@ impl Monitor {
         }
         if let Some(server) = self.server.take() {
             server.shut();
+        }
+        if after_stop && let Some(ended) = self.ended {
+            let status = life::error_num(ended);
+            self.tell_caller(&Report::Ended { status });
         }
     }
 

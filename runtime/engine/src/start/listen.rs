@@ -139,6 +139,7 @@ fn take_terminals(
         .map(|master| Tty {
             master,
             busy: false,
+            peer: None,
         })
         .collect();
     Ok(())

@@ -31,11 +31,15 @@ impl DeviceFilter {
 
     /// Adds one rule to those in force for `cgroup`; one that changes nothing costs nothing.
     ///
+    /// The first rule of a container that had none denies every device that no rule allows.
+    ///
     /// # Errors
     /// As [`DeviceFilter::begin`]; what was in force stays in force.
     pub fn change(&mut self, rule: &DeviceRule, cgroup: BorrowedFd<'_>) -> Result<()> {
         let mut list = self.list.clone();
-        match list.apply(line(rule)?) {
+        let changed = list.apply(line(rule)?);
+        // Until there is a program every device is allowed, whatever an empty list would say.
+        match changed || self.program.is_none() {
             true => self.enforce(list, cgroup),
             false => Ok(()),
         }

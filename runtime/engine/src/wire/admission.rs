@@ -36,55 +36,83 @@ impl Door {
     }
 }
 
-/// Tells whether process `peer` lives in the container of `init`.
-///
-/// A container that shares the host's network reaches the monitor's abstract socket, and its root may have
-/// uid 0. Inside is who shares the container's pid or user namespace, or has an ancestor who does (which
-/// finds nested namespaces: whoever loses its parent is adopted within the pid namespace). A peer that has
-/// gone counts as inside: its number may already be somebody else's.
-///
-/// # Errors
-/// That it cannot be told, for want of descriptors above all.
-pub(super) fn inside(peer: i32, init: i32) -> Result<bool> {
-    // The kernel shows peers from outside our pid namespace as 0: they are above us, not below.
-    if peer == 0 {
-        return Ok(false);
-    }
-    let pidfd = match pidfd_open(peer) {
-        Ok(pidfd) => pidfd,
-        Err(error) if is_gone(&error) => return Ok(true),
-        Err(error) => return Err(error),
-    };
-    let found = match lives_with(peer, init) {
-        Ok(found) => found,
-        Err(error) if is_gone(&error) => return Ok(true),
-        Err(error) => return Err(error),
-    };
-    // Still the same process, so what was read belongs to it.
-    Ok(found || pidfd_signal(pidfd.as_fd(), 0).is_err_and(|error| is_gone(&error)))
-}
-
 /// Namespaces of one process that tell containers apart.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Home {
     pid: u64,
     user: u64,
 }
 
-fn lives_with(peer: i32, init: i32) -> Result<bool> {
-    let proc = Proc::host()?;
-    let own = home(&proc, rustix::process::getpid().as_raw_nonzero().get())?;
-    let container = match home(&proc, init) {
-        Ok(home) => Some(home),
-        // Without init nobody lives there any more.
-        Err(error) if is_gone(&error) => return Ok(false),
-        // By what it executes an init can shut itself to a monitor without privileges.
-        Err(error) if is_shut(&error) => None,
-        Err(error) => return Err(error),
-    };
+/// Where the monitor and its container live. It does not change while they do, so it is read once.
+#[derive(Debug, Default)]
+pub(super) struct Homes {
+    own: Option<(Proc, Home)>,
+    /// By init's pid: a container that reboots gets another.
+    container: Option<(i32, Home)>,
+}
+
+impl Homes {
+    /// Tells whether process `peer` lives in the container of `init`.
+    ///
+    /// A container that shares the host's network reaches the monitor's abstract socket, and its root
+    /// may have uid 0. Inside is who shares the container's pid or user namespace, or has an ancestor
+    /// who does (which finds nested namespaces: whoever loses its parent is adopted within the pid
+    /// namespace). A peer that has gone counts as inside: its number may already be somebody else's.
+    ///
+    /// # Errors
+    /// That it cannot be told, for want of descriptors above all.
+    pub(super) fn inside(&mut self, peer: i32, init: i32) -> Result<bool> {
+        // The kernel shows peers from outside our pid namespace as 0: they are above us, not below.
+        if peer == 0 {
+            return Ok(false);
+        }
+        let pidfd = match pidfd_open(peer) {
+            Ok(pidfd) => pidfd,
+            Err(error) if is_gone(&error) => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        let found = match self.lives_with(peer, init) {
+            Ok(found) => found,
+            Err(error) if is_gone(&error) => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        // Still the same process, so what was read belongs to it.
+        Ok(found || pidfd_signal(pidfd.as_fd(), 0).is_err_and(|error| is_gone(&error)))
+    }
+
+    fn lives_with(&mut self, peer: i32, init: i32) -> Result<bool> {
+        let (proc, own) = match &mut self.own {
+            Some(read) => read,
+            unread => {
+                let proc = Proc::host()?;
+                let own = home(&proc, rustix::process::getpid().as_raw_nonzero().get())?;
+                unread.insert((proc, own))
+            }
+        };
+        let (proc, own) = (&*proc, *own);
+        let container = match self.container {
+            Some((known, home)) if known == init => Some(home),
+            _ => match home(proc, init) {
+                Ok(home) => {
+                    self.container = Some((init, home));
+                    Some(home)
+                }
+                // Without init nobody lives there any more.
+                Err(error) if is_gone(&error) => return Ok(false),
+                // By what it executes an init can shut itself to a monitor without privileges.
+                Err(error) if is_shut(&error) => None,
+                Err(error) => return Err(error),
+            },
+        };
+        descends(proc, peer, own, container)
+    }
+}
+
+/// Tells whether `peer` or one of its ancestors lives in `container`; `None` = it cannot be seen.
+fn descends(proc: &Proc, peer: i32, own: Home, container: Option<Home>) -> Result<bool> {
     let mut pid = peer;
     for _ in 0..MAX_ANCESTORS {
-        let here = match home(&proc, pid) {
+        let here = match home(proc, pid) {
             Ok(home) => home,
             // Other users' processes are shut to a monitor without privileges, or hidden from it; those of
             // its container never are, because it owns their user namespace.
@@ -108,7 +136,7 @@ fn lives_with(peer: i32, init: i32) -> Result<bool> {
         if here == own {
             return Ok(false);
         }
-        match parent(&proc, pid)? {
+        match parent(proc, pid)? {
             Some(parent) => pid = parent,
             None => return Ok(false),
         }
@@ -126,16 +154,8 @@ fn is_gone(error: &SysError) -> bool {
 }
 
 fn home(proc: &Proc, pid: i32) -> Result<Home> {
-    let inode = |kind: &str| {
-        let fd = proc.open_ns(pid, kind)?;
-        rustix::fs::fstat(&fd)
-            .map(|stat| stat.st_ino)
-            .map_err(|errno| SysError::new("fstat", format!("/proc/{pid}/ns/{kind}"), errno))
-    };
-    Ok(Home {
-        pid: inode("pid")?,
-        user: inode("user")?,
-    })
+    let [pid, user] = proc.ns_numbers(pid, ["pid", "user"])?;
+    Ok(Home { pid, user })
 }
 
 /// Gives the parent; `None` for a process without one in our pid namespace.
@@ -182,10 +202,11 @@ mod tests {
     #[test]
     fn a_host_process_is_outside() {
         let own = rustix::process::getpid().as_raw_nonzero().get();
-        assert_eq!(inside(own, own), Ok(false));
-        assert_eq!(inside(0, own), Ok(false));
+        let mut homes = Homes::default();
+        assert_eq!(homes.inside(own, own), Ok(false));
+        assert_eq!(homes.inside(0, own), Ok(false));
         // Larger than any pid the kernel gives out.
-        assert_eq!(inside(i32::MAX, own), Ok(true));
+        assert_eq!(homes.inside(i32::MAX, own), Ok(true));
     }
 
     #[test]

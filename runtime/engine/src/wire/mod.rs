@@ -41,7 +41,8 @@ pub use frame::{FRAME, MAX_PAYLOAD, RequestHeader, ResponseHeader};
 pub use listing::running;
 pub use notice::{Notice, NoticeKind};
 pub use payload::{
-    CGROUP_CONTEXT_FDS, CgroupContext, CgroupFd, ConsoleLog, DeviceKind, DeviceRule,
+    CGROUP_CONTEXT_FDS, CGROUP_MAGIC, CGROUP2_MAGIC, CgroupContext, CgroupFd, ConsoleLog,
+    DeviceKind, DeviceRule,
 };
 pub use request::{Refusal, Request};
 pub use server::{BindError, Server};

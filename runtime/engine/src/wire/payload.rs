@@ -179,6 +179,11 @@ impl CgroupContextFrame {
     }
 }
 
+/// Filesystem magic of cgroup v1 (`linux/magic.h`).
+pub const CGROUP_MAGIC: i32 = 0x0027_e0eb;
+/// Filesystem magic of cgroup v2.
+pub const CGROUP2_MAGIC: i32 = 0x6367_7270;
+
 /// The cgroup of a container in one hierarchy, as `GET_CGROUP_FD` tells it.
 #[derive(Debug)]
 pub struct CgroupFd {
@@ -186,10 +191,17 @@ pub struct CgroupFd {
     pub layout: i32,
     /// On a unified layout: bit 0 the device controller, bit 1 the freezer can be used.
     pub utilities: u32,
-    /// Magic number of the filesystem: 0x27e0eb for cgroup v1, 0x63677270 for v2.
+    /// Magic number of the filesystem: [`CGROUP_MAGIC`] or [`CGROUP2_MAGIC`].
     pub magic: i32,
     /// The container's cgroup directory.
     pub fd: OwnedFd,
+}
+
+impl CgroupFd {
+    /// Whether it lies in a hierarchy of cgroup v2.
+    pub fn is_unified(&self) -> bool {
+        self.magic == CGROUP2_MAGIC
+    }
 }
 
 /// The head of [`CgroupFd`] on the wire.

@@ -10,7 +10,7 @@ use lxc_kernel::socket;
 use lxc_kernel::{Errno, Result, SysError};
 
 use super::address::Address;
-use super::admission::{Door, inside};
+use super::admission::{Door, Homes};
 use super::answers::{Answers, Outcome, Reply, Then, answer};
 use super::connection::{Connection, Phase, Progress, Reading, Sent, Writing};
 use super::notice::Notice;
@@ -76,6 +76,7 @@ impl std::error::Error for BindError {
 pub struct Server {
     listener: Option<OwnedFd>,
     door: Door,
+    homes: Homes,
     base: u64,
     last: u64,
     connections: BTreeMap<u64, Connection>,
@@ -110,6 +111,7 @@ impl Server {
         Ok(Server {
             listener: Some(listener),
             door: Door::own(),
+            homes: Homes::default(),
             // No token is above the highest one: nothing is ours before `register`.
             base: u64::MAX,
             last: u64::MAX,
@@ -273,7 +275,7 @@ impl Server {
             return;
         };
         let admitted = match answers.init_pid() {
-            Some(init) if self.door.admits(&peer) => match inside(peer.pid, init) {
+            Some(init) if self.door.admits(&peer) => match self.homes.inside(peer.pid, init) {
                 Ok(inside) => !inside,
                 // Closed without a word, the client would take the container for stopped.
                 Err(error) => {

@@ -3,8 +3,10 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use lxc_engine::inquiry;
 use lxc_engine::wire::{
-    Address, Asked, BindError, Client, ClientError, ConsoleLog, Server, State, running,
+    Address, Asked, BindError, Client, ClientError, ConsoleLog, DeviceKind, DeviceRule, Server,
+    State, running,
 };
 use lxc_kernel::events::{Interest, poll_one};
 use lxc_kernel::{Errno, process};
@@ -63,6 +65,55 @@ fn a_monitor_tells_what_it_knows() {
     assert_eq!(cgroup(Some("nope"), true), None);
     assert_eq!(cgroup(None, false), None);
     assert_eq!(client.systemd_scope().unwrap(), Asked::Answer(None));
+}
+
+#[test]
+fn a_value_goes_into_the_file_and_a_device_rule_of_v2_to_the_monitor() {
+    let monitor = Monitor::start();
+    let client = monitor.client();
+    let set = |file: &str, value: &str| {
+        let set = inquiry::set_cgroup_item(&client, file, value);
+        set.map_err(|error| error.errno())
+    };
+    let file = format!("{}/memory.high", monitor.lxcpath);
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(set("memory.high", "5M").unwrap(), Asked::Answer(()));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "5M");
+    assert!(monitor.scene().device_rules.is_empty());
+
+    // No such file is there, as in every directory of v2.
+    for (file, rule) in [
+        ("devices.allow", "c 1:5 rwm"),
+        ("devices.deny", "b\t*:3\trw"),
+        ("devices.deny", "a"),
+    ] {
+        assert_eq!(set(file, rule).unwrap(), Asked::Answer(()), "{file} {rule}");
+    }
+    let rule = |kind, major, minor, access: &str, allow| DeviceRule {
+        kind,
+        major,
+        minor,
+        access: access.to_owned(),
+        allow,
+    };
+    let told = [
+        rule(DeviceKind::Char, Some(1), Some(5), "rwm", true),
+        rule(DeviceKind::Block, None, Some(3), "rw", false),
+        rule(DeviceKind::All, None, None, "", false),
+    ];
+    assert_eq!(monitor.scene().device_rules, told);
+    for (file, value, errno) in [
+        ("devices.allow", "c 1:5", Errno::INVAL),
+        ("devices.list", "c 1:5 rwm", Errno::NOENT),
+        ("memory.nonsense", "5M", Errno::NOENT),
+        ("nonsense.high", "5M", Errno::NOENT),
+        ("../memory.high", "5M", Errno::INVAL),
+        ("memory.high", "", Errno::INVAL),
+    ] {
+        assert_eq!(set(file, value), Err(Some(errno)), "{file} {value}");
+    }
+    assert_eq!(monitor.scene().device_rules.len(), told.len());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "5M");
 }
 
 #[test]

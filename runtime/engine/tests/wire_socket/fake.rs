@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use lxc_engine::wire::{Address, Answers, Client, ConsoleLog, Server, State};
+use lxc_engine::wire::{
+    Address, Answers, CGROUP_MAGIC, CGROUP2_MAGIC, Client, ConsoleLog, DeviceRule, Server, State,
+};
 use lxc_kernel::events::{Interest, Poller};
 use lxc_kernel::{Errno, fd, process, socket};
 
@@ -19,6 +21,7 @@ pub struct Scene {
     pub busy_ttys: BTreeSet<i32>,
     pub stop_signals: u32,
     pub listeners: u32,
+    pub device_rules: Vec<DeviceRule>,
 }
 
 struct Fake {
@@ -81,7 +84,11 @@ impl Answers for Fake {
         vec![self.directory.as_fd(); 23]
     }
     fn cgroup_fd(&self, controller: &str, _: bool) -> Option<(BorrowedFd<'_>, i32)> {
-        (controller == "memory").then(|| (self.directory.as_fd(), 0x0027_e0eb))
+        match controller {
+            "memory" => Some((self.directory.as_fd(), CGROUP_MAGIC)),
+            "devices" => Some((self.directory.as_fd(), CGROUP2_MAGIC)),
+            _ => None,
+        }
     }
     fn cgroup2_fd(&self, _: bool) -> Option<BorrowedFd<'_>> {
         None
@@ -95,6 +102,10 @@ impl Answers for Fake {
     }
     fn freeze(&mut self, _: bool, _: i32) -> Result<(), Errno> {
         Err(Errno::NOENT)
+    }
+    fn device_rule(&mut self, rule: &DeviceRule) -> Result<(), Errno> {
+        self.scene().device_rules.push(rule.clone());
+        Ok(())
     }
     fn open_tty(&mut self, which: i32) -> Option<(i32, OwnedFd)> {
         let number = if which == -1 { 1 } else { which };
@@ -168,6 +179,7 @@ impl Monitor {
             busy_ttys: BTreeSet::new(),
             stop_signals: 0,
             listeners: 0,
+            device_rules: Vec::new(),
         }));
         let fake = Fake {
             name: name.to_owned(),

@@ -17,13 +17,17 @@ pub(crate) enum Forked {
 /// libc's constant of this name is 32 bits wide, in which it is 0.
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
-/// clone3(2) with CLONE_PIDFD and the caller's memory copied, as fork(2) does.
+/// clone3(2) with CLONE_PIDFD and the caller's memory copied, as fork(2) does. With CLONE_CHILD_SETTID
+/// the C library's note of the thread's id is brought up to date, where the kernel tells its place.
 pub(crate) fn clone3(flags: u64, exit_signal: u64, cgroup: Option<BorrowedFd>) -> Raw<Forked> {
     let mut pidfd: RawFd = -1;
     let mut args = libc::clone_args {
         flags: flags | libc::CLONE_PIDFD as u64,
         pidfd: &raw mut pidfd as u64,
-        child_tid: 0,
+        child_tid: match flags & libc::CLONE_CHILD_SETTID as u64 {
+            0 => 0,
+            _ => super::fork::thread_id_place(),
+        },
         parent_tid: 0,
         exit_signal,
         stack: 0,
@@ -33,12 +37,18 @@ pub(crate) fn clone3(flags: u64, exit_signal: u64, cgroup: Option<BorrowedFd>) -
         set_tid_size: 0,
         cgroup: 0,
     };
+    match args.child_tid {
+        0 => args.flags &= !(libc::CLONE_CHILD_SETTID as u64),
+        // As fork(3) does: whoever asks the child's kernel for the place finds it again.
+        _ => args.flags |= libc::CLONE_CHILD_CLEARTID as u64,
+    }
     if let Some(cgroup) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;
     }
     let size = size_of::<libc::clone_args>();
-    // SAFETY: `args` is a whole clone_args of `size` bytes and `pidfd` outlives the call. Without
+    // SAFETY: `args` is a whole clone_args of `size` bytes and `pidfd` outlives the call; the child's
+    // copy of the C library's note, if any, is where the library has the kernel clear it too. Without
     // CLONE_VM (refused by the caller) the child runs on a copy of this stack and this memory.
     let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size) })?;
     forked(pid, pidfd)
@@ -49,6 +59,8 @@ pub(crate) fn clone3(flags: u64, exit_signal: u64, cgroup: Option<BorrowedFd>) -
 /// `flags` must fit: the lowest eight bits carry the exit signal.
 pub(crate) fn clone_legacy(flags: u64, exit_signal: u64) -> Raw<Forked> {
     let mut pidfd: RawFd = -1;
+    // Where it takes the child's id is another argument on each architecture: the note stays as it is.
+    let flags = flags & !(libc::CLONE_CHILD_SETTID as u64);
     let word = flags | libc::CLONE_PIDFD as u64 | (exit_signal & 0xff);
     // SAFETY: the third argument (parent_tid on every architecture) points to `pidfd`, which
     // outlives the call; a null stack makes the child go on with a copy of this one.

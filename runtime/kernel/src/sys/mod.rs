@@ -4,6 +4,8 @@
 //! the kernel takes (real-time signals, pid 0). **Never** decides anything, retries or explains.
 
 pub(crate) mod calls;
+pub(crate) mod fork;
+pub(crate) mod handles;
 pub(crate) mod message;
 pub(crate) mod signal;
 pub(crate) mod vfork;

@@ -1,8 +1,13 @@
 //! lxc-attach: runs a program, or a shell, in a running container.
 
-use std::io::IsTerminal;
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
 
 use lxc_runtime::{AttachOptions, Command, Elevated};
+use rustix::fs::OFlags;
 
 use super::exit_code;
 use crate::applet::Applet;
@@ -19,6 +24,7 @@ pub struct Attach {
     clear_env: bool,
     keep_vars: Vec<String>,
     set_vars: Vec<(String, String)>,
+    pty_log: Option<String>,
     rcfile: Option<String>,
     uid: Option<u32>,
     gid: Option<u32>,
@@ -118,7 +124,10 @@ impl Applet for Attach {
         Opt {
             long: "pty-log",
             short: Short::Listed('L'),
-            effect: Effect::Later(Takes::Value("FILE"), "logging the terminal's output is"),
+            effect: Effect::Value("FILE", |attach, file| {
+                attach.pty_log = Some(file.to_owned());
+                Ok(())
+            }),
             help: "Copy what appears on the terminal to FILE",
         },
         Opt {
@@ -169,6 +178,7 @@ impl Applet for Attach {
             common.set_rcfile(file);
         }
         let container = common.open()?;
+        let log = self.pty_log.as_deref().map(open_pty_log).transpose()?;
         let attached = container.attach(&AttachOptions {
             command: if rest.is_empty() {
                 Command::Shell
@@ -185,6 +195,7 @@ impl Applet for Attach {
             set_vars: self.set_vars,
             terminal: on_terminal(),
             context: self.context,
+            log,
             ..AttachOptions::default()
         })?;
         let failure = attached.exec_failure();
@@ -193,6 +204,26 @@ impl Applet for Attach {
             Some(error) => Err(Failure::from(error).with_code(code)),
             None => Ok(code),
         }
+    }
+}
+
+/// A regular file, appended to and readable by its owner; never through a link.
+fn open_pty_log(file: &str) -> Result<Arc<OwnedFd>, Failure> {
+    let opened = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK).bits() as i32)
+        .open(file);
+    let regular = opened.and_then(|opened| match opened.metadata()?.is_file() {
+        true => Ok(opened),
+        false => Err(io::Error::other("not a regular file")),
+    });
+    match regular {
+        Ok(opened) => Ok(Arc::new(opened.into())),
+        Err(error) => Err(Failure::new(format!(
+            "cannot open {file} for the terminal's output: {error}; name a regular file with -L"
+        ))),
     }
 }
 

@@ -6,13 +6,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::rootfs::Rootfs;
+use crate::applet::Entry;
 use crate::failure::Failure;
 use crate::help::{self, Table, Words};
 use crate::options::{self, Effect, Opt, Short, Text};
 use crate::output;
 
-/// The name under which lxc-create runs it.
-pub const PROGRAM: &str = "lxc-busybox";
+/// The template among the names of the program.
+pub const ENTRY: Entry = Entry {
+    words: &WORDS,
+    table,
+    run,
+};
+
+const PROGRAM: &str = "lxc-busybox";
 
 const WORDS: Words = Words {
     program: PROGRAM,
@@ -94,7 +101,7 @@ fn set_mapped(request: &mut Request, _id: &str) -> Result<(), String> {
 }
 
 /// Runs the template and returns the exit status, 0 or 1.
-pub fn run(words: Vec<String>) -> u8 {
+fn run(words: Vec<String>) -> u8 {
     match fill(words) {
         Ok(()) => 0,
         Err(failure) => {
@@ -147,12 +154,16 @@ fn fill(words: Vec<String>) -> Result<(), Failure> {
     append_config(&config_path, &config, &lines)
 }
 
-/// None when a text was asked for and printed.
-fn read(words: Vec<String>) -> Result<Option<Request>, Failure> {
-    let table = Table {
+fn table() -> Table {
+    Table {
         own: OPTIONS.iter().map(Opt::form).collect(),
         common: Vec::new(),
-    };
+    }
+}
+
+/// None when a text was asked for and printed.
+fn read(words: Vec<String>) -> Result<Option<Request>, Failure> {
+    let table = table();
     let found = options::matched(&table.own, words, false);
     let mut request = Request::default();
     for given in found.given {

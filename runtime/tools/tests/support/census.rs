@@ -93,6 +93,8 @@ pub fn processes(tag: &str) -> Vec<(i32, String)> {
         match stat.split(' ').skip(1).take(2).collect::<Vec<_>>()[..] {
             // An orphan that ended: reaping it is the business of the host's init, at its leisure.
             ["Z", "1"] => {}
+            // It ended while we looked.
+            [] | [""] => {}
             ["Z", parent] => found.push((pid, format!("(zombie of {parent})"))),
             _ => found.push((pid, command.trim_end().to_owned())),
         }

@@ -1,0 +1,284 @@
+/*
+ * lxc-c-door VERB NAME …: one call of liblxc.so.1, for scenarios that go through the C library.
+ *
+ * Is a table of verbs over struct lxc_container, the same as lxc-door's over the Rust library: words,
+ * output and exit status are the same. Knows lxc/lxccontainer.h and nothing else of LXC: it runs on
+ * any liblxc.so.1. Never does what the library does not: a verb is one call, its answer printed.
+ *
+ * Exit status: 0 done, 1 refused (why on standard error, where the library says it), 2 misused;
+ * `attach` ends as its command does (128 + n for signal n).
+ *
+ * LXC_C_DOOR_LXCPATH names another lxcpath than the library's own.
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <lxc/attach_options.h>
+#include <lxc/lxccontainer.h>
+
+enum { DONE = 0, REFUSED = 1, MISUSED = 2 };
+
+/* The words behind the container's name, ended by NULL. */
+typedef int call_t(struct lxc_container *c, char **rest);
+
+static int create(struct lxc_container *c, char **rest);
+static int start(struct lxc_container *c, char **rest);
+static int stop(struct lxc_container *c, char **rest);
+static int kill_it(struct lxc_container *c, char **rest);
+static int reboot(struct lxc_container *c, char **rest);
+static int attach(struct lxc_container *c, char **rest);
+static int state(struct lxc_container *c, char **rest);
+static int wait_for(struct lxc_container *c, char **rest);
+static int ips(struct lxc_container *c, char **rest);
+static int get(struct lxc_container *c, char **rest);
+static int freeze(struct lxc_container *c, char **rest);
+static int unfreeze(struct lxc_container *c, char **rest);
+static int cgroup(struct lxc_container *c, char **rest);
+static int destroy(struct lxc_container *c, char **rest);
+
+static const struct verb {
+	const char *word, *rest;
+	call_t *call;
+} VERBS[] = {
+	{ "create", "", create },
+	{ "start", "[-- PROGRAM WORD…]", start },
+	{ "stop", "[SECONDS]", stop },
+	{ "kill", "", kill_it },
+	{ "reboot", "SECONDS", reboot },
+	{ "attach", "-- PROGRAM WORD…", attach },
+	{ "state", "", state },
+	{ "wait", "STATE[|STATE…] SECONDS", wait_for },
+	{ "ips", "", ips },
+	{ "get", "KEY", get },
+	{ "freeze", "", freeze },
+	{ "unfreeze", "", unfreeze },
+	{ "cgroup", "FILE [VALUE]", cgroup },
+	{ "destroy", "", destroy },
+};
+enum { VERB_COUNT = sizeof(VERBS) / sizeof(*VERBS) };
+
+static int misused(const char *what)
+{
+	fprintf(stderr, "lxc-c-door: %s\n", what);
+	return MISUSED;
+}
+
+static int refused(const struct lxc_container *c, const char *what)
+{
+	/* LXC in C leaves error_string empty and writes to its log. */
+	fprintf(stderr, "lxc-c-door: %s\n", c && c->error_string ? c->error_string : what);
+	return REFUSED;
+}
+
+static int done(const struct lxc_container *c, bool succeeded, const char *what)
+{
+	return succeeded ? DONE : refused(c, what);
+}
+
+/* Whole seconds; false when `word` is something else. */
+static bool seconds(const char *word, int *value)
+{
+	char *end;
+	long number;
+
+	if (!word || *word < '0' || *word > '9')
+		return false;
+	number = strtol(word, &end, 10);
+	*value = (int)number;
+	return *end == 0 && number <= 1000000;
+}
+
+static int create(struct lxc_container *c, char **rest)
+{
+	(void)rest;
+	return done(c, c->create(c, NULL, NULL, NULL, 0, NULL), "cannot create it");
+}
+
+static int start(struct lxc_container *c, char **rest)
+{
+	char **program = NULL;
+
+	if (rest[0]) {
+		if (strcmp(rest[0], "--") != 0)
+			return misused("what stands behind the name of `start` is not --");
+		program = rest[1] ? rest + 1 : NULL;
+	}
+	return done(c, c->start(c, 0, program), "cannot start it");
+}
+
+/* A clean shutdown, and a kill when it has not ended in time, as lxc-stop does. */
+static int stop(struct lxc_container *c, char **rest)
+{
+	int limit = 60;
+
+	if (rest[0] && !seconds(rest[0], &limit))
+		return misused("SECONDS is no number");
+	return done(c, c->shutdown(c, limit) || c->stop(c), "cannot stop it");
+}
+
+static int kill_it(struct lxc_container *c, char **rest)
+{
+	(void)rest;
+	return done(c, c->stop(c), "cannot kill it");
+}
+
+static int reboot(struct lxc_container *c, char **rest)
+{
+	int limit;
+
+	if (!seconds(rest[0], &limit))
+		return misused("SECONDS is no number");
+	return done(c, c->reboot2(c, limit), "it has not rebooted");
+}
+
+static int attach(struct lxc_container *c, char **rest)
+{
+	int status;
+
+	if (!rest[0] || strcmp(rest[0], "--") != 0 || !rest[1])
+		return misused("which program?");
+	status = c->attach_run_wait(c, NULL, rest[1], (const char *const *)rest + 1);
+	if (status < 0)
+		return refused(c, "cannot attach to it");
+	/* A program that could not begin has a status all the same. */
+	if (c->error_string)
+		fprintf(stderr, "lxc-c-door: %s\n", c->error_string);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int state(struct lxc_container *c, char **rest)
+{
+	(void)rest;
+	puts(c->state(c));
+	return DONE;
+}
+
+/* Whether each of the names joined by | is a state. */
+static bool are_states(const char *names)
+{
+	const char *states[16];
+	int count = lxc_get_wait_states(states);
+
+	while (*names) {
+		size_t length = strcspn(names, "|");
+		bool known = length == 0;
+
+		for (int i = 0; i < count; i++)
+			known |= strlen(states[i]) == length && !strncmp(names, states[i], length);
+		if (!known)
+			return false;
+		names += length + (names[length] == '|');
+	}
+	return true;
+}
+
+static int wait_for(struct lxc_container *c, char **rest)
+{
+	int limit;
+
+	if (!rest[0] || !are_states(rest[0]))
+		return misused("STATE is missing, or no state");
+	if (!seconds(rest[1], &limit))
+		return misused("SECONDS is no number");
+	return c->wait(c, rest[0], limit) ? DONE : REFUSED;
+}
+
+static int ips(struct lxc_container *c, char **rest)
+{
+	char **found = c->get_ips(c, NULL, NULL, 0);
+
+	(void)rest;
+	for (size_t i = 0; found && found[i]; i++) {
+		puts(found[i]);
+		free(found[i]);
+	}
+	free(found);
+	return DONE;
+}
+
+static int get(struct lxc_container *c, char **rest)
+{
+	int length;
+	char *value;
+
+	if (!rest[0])
+		return misused("KEY is missing");
+	length = c->get_config_item(c, rest[0], NULL, 0);
+	if (length < 0)
+		return refused(c, "cannot read that key");
+	if (length == 0)
+		return REFUSED;
+	value = calloc(1, (size_t)length + 1);
+	if (!value || c->get_config_item(c, rest[0], value, length + 1) != length) {
+		free(value);
+		return refused(c, "cannot read that key");
+	}
+	puts(value);
+	free(value);
+	return DONE;
+}
+
+static int freeze(struct lxc_container *c, char **rest)
+{
+	(void)rest;
+	return done(c, c->freeze(c), "cannot freeze it");
+}
+
+static int unfreeze(struct lxc_container *c, char **rest)
+{
+	(void)rest;
+	return done(c, c->unfreeze(c), "cannot let it go on");
+}
+
+/* What a file says is printed as by lxc-cgroup: a newline comes behind its own. */
+static int cgroup(struct lxc_container *c, char **rest)
+{
+	enum { MOST = 4096 };
+	char *content;
+	int length;
+
+	if (!rest[0])
+		return misused("FILE is missing");
+	if (rest[1])
+		return done(c, c->set_cgroup_item(c, rest[0], rest[1]), "cannot write that file");
+	content = calloc(1, MOST + 1);
+	if (!content)
+		return refused(NULL, "there is no memory");
+	length = c->get_cgroup_item(c, rest[0], content, MOST);
+	if (length >= 0)
+		puts(content);
+	free(content);
+	return length >= 0 ? DONE : refused(c, "cannot read that file");
+}
+
+static int destroy(struct lxc_container *c, char **rest)
+{
+	(void)rest;
+	return done(c, c->destroy(c), "cannot destroy it");
+}
+
+int main(int argc, char **argv)
+{
+	const struct verb *verb = NULL;
+	struct lxc_container *c;
+	int status;
+
+	for (size_t i = 0; argc >= 3 && i < VERB_COUNT; i++)
+		if (!strcmp(argv[1], VERBS[i].word))
+			verb = &VERBS[i];
+	if (!verb) {
+		fputs("usage:\n", stderr);
+		for (size_t i = 0; i < VERB_COUNT; i++)
+			fprintf(stderr, "  lxc-c-door %s NAME %s\n", VERBS[i].word, VERBS[i].rest);
+		return MISUSED;
+	}
+	c = lxc_container_new(argv[2], getenv("LXC_C_DOOR_LXCPATH"));
+	if (!c)
+		return refused(NULL, "the container cannot be opened");
+	status = verb->call(c, argv + 3);
+	lxc_container_put(c);
+	return status;
+}

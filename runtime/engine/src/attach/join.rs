@@ -1,0 +1,188 @@
+//! The helper's part inside: it enters the container's cgroups and namespaces, and lets the attached
+//! process be born there.
+
+use super::report::Word;
+use super::{Given, Order, step};
+use crate::failure::{Failure, FailureKind};
+use crate::message;
+use lxc_kernel::process::{self, CloneSpec, Cloned};
+use lxc_kernel::seccomp::{self, Filter};
+use lxc_kernel::{Errno, Result, SysError, cgroup, fd, file, procfs};
+use lxc_plan::Namespaces;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// Filesystem magic of cgroup v2 (`linux/magic.h`).
+const CGROUP2_MAGIC: u64 = 0x6367_7270;
+/// Sub-cgroups tried for attached processes.
+const NESTS: u32 = 1000;
+
+/// Who one is after [`enter`].
+pub enum Side {
+    /// The helper: all is done.
+    Helper,
+    /// The attached process, all whose namespaces are joined.
+    Guest {
+        /// Open from the way in; an exec closes them.
+        way: Vec<OwnedFd>,
+    },
+    /// The attached process, which cannot go on.
+    Stranded(Failure),
+}
+
+/// Enters, and comes back twice: as the helper, which has told the caller who was born, and as the one
+/// who was.
+///
+/// `more` are CLONE_* bits for the birth.
+pub fn enter(
+    order: &Order,
+    given: &Given,
+    report: &OwnedFd,
+    more: u64,
+) -> std::result::Result<Side, Failure> {
+    let nest =
+        enter_cgroups(&given.cgroups).map_err(|e| step("enter the container's cgroups", &e))?;
+    // From joining to exec the guest may see this process; it must not trace it.
+    process::set_dumpable(false).map_err(|e| step("protect itself", &e))?;
+    // Delegated (nsdelegate, as systemd mounts it), a v2 cgroup takes nobody from outside who looks
+    // at it from inside: whoever is born in the nest joins the cgroup namespace after that.
+    let later = match nest {
+        Some(_) => order.join & libc::CLONE_NEWCGROUP as u64,
+        None => 0,
+    };
+    let late = namespace_files(order, &given.pidfd, later)
+        .and_then(|late| join(order, &given.pidfd, later).map(|()| late))
+        .map_err(|e| step("join the container's namespaces", &e))?;
+    let spec = CloneSpec {
+        namespaces: 0,
+        into_cgroup: nest.as_ref().map(AsFd::as_fd),
+        // With CLONE_PARENT the kernel uses our own: the caller is told by SIGCHLD.
+        exit_signal: 0,
+        extra: libc::CLONE_PARENT as u64 | more,
+    };
+    match born(spec, nest.as_ref()).map_err(|e| step("create the attached process", &e))? {
+        Cloned::Parent { pid, pidfd } => {
+            let word = Word::Attached { pid };
+            message::send(report.as_fd(), &word, &[pidfd.as_fd()])
+                .map_err(|e| step("report to the caller", &e))?;
+            Ok(Side::Helper)
+        }
+        Cloned::Child => Ok(match join_each(&late) {
+            Ok(()) => Side::Guest {
+                way: late.into_iter().chain(nest).collect(),
+            },
+            Err(error) => Side::Stranded(step("join the container's cgroup namespace", &error)),
+        }),
+    }
+}
+
+/// v1 cgroups are entered by this process, single-threaded as it is; of the v2 one the nest is
+/// returned in which the attached process is to be born.
+fn enter_cgroups(directories: &[OwnedFd]) -> Result<Option<OwnedFd>> {
+    let mut nest = None;
+    for directory in directories {
+        let found = rustix::fs::fstatfs(directory)
+            .map_err(|e| SysError::new("fstatfs", fd::describe(directory.as_fd()), e))?;
+        if found.f_type as u64 == CGROUP2_MAGIC {
+            nest = Some(make_nest(directory)?);
+        } else {
+            cgroup::enter_v1(directory.as_fd())?;
+        }
+    }
+    Ok(nest)
+}
+
+/// A cgroup below the container's: its own may hand controllers down and then takes no process.
+fn make_nest(directory: &OwnedFd) -> Result<OwnedFd> {
+    for number in 0..NESTS {
+        let name = if number == 0 {
+            ".lxc".to_string()
+        } else {
+            format!(".lxc-{number}")
+        };
+        match cgroup::make(directory.as_fd(), &name, false) {
+            Ok((nest, _)) => return Ok(nest),
+            Err(error) if error.errno == Errno::BUSY => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(SysError::new("mkdirat", ".lxc", Errno::BUSY))
+}
+
+/// The clone; kernels before 5.7 have no CLONE_INTO_CGROUP: this process goes in first there.
+fn born(spec: CloneSpec<'_>, nest: Option<&OwnedFd>) -> Result<Cloned> {
+    // What the absence of clone3, of that flag, or a filter's refusal of it looks like.
+    let absent = |e: &SysError| {
+        matches!(
+            e.errno,
+            Errno::NOSYS | Errno::INVAL | Errno::TOOBIG | Errno::PERM
+        )
+    };
+    match (process::clone_process(&spec), nest) {
+        (Err(error), Some(nest)) if absent(&error) => {
+            cgroup::enter_v2(nest.as_fd())?;
+            process::clone_process(&CloneSpec {
+                into_cgroup: None,
+                ..spec
+            })
+        }
+        (cloned, _) => cloned,
+    }
+}
+
+/// All namespaces but those for `later` in one call, so that there is no moment between two worlds;
+/// one by one on kernels (before 5.8) that cannot join by pidfd.
+fn join(order: &Order, pidfd: &OwnedFd, later: u64) -> Result<()> {
+    let now = order.join & !later;
+    if now == 0 {
+        return Ok(());
+    }
+    match process::setns(pidfd.as_fd(), now) {
+        Err(error) if error.errno == Errno::INVAL => {
+            let files = namespace_files(order, pidfd, now)?;
+            match files.is_empty() {
+                true => Err(error),
+                false => join_each(&files),
+            }
+        }
+        done => done,
+    }
+}
+
+/// The namespaces of `bits` as files, which can be joined where there is no host's /proc any more.
+fn namespace_files(order: &Order, pidfd: &OwnedFd, bits: u64) -> Result<Vec<OwnedFd>> {
+    if bits == 0 {
+        return Ok(Vec::new());
+    }
+    let proc = procfs::Proc::host()?;
+    let files = Namespaces(bits)
+        .names()
+        .map(|name| proc.open_ns(order.init_pid, name))
+        .collect::<Result<_>>()?;
+    // The pid is that of the pidfd only as long as the latter lives.
+    process::pidfd_signal(pidfd.as_fd(), 0)?;
+    Ok(files)
+}
+
+fn join_each(files: &[OwnedFd]) -> Result<()> {
+    files
+        .iter()
+        .try_for_each(|fd| process::setns(fd.as_fd(), 0))
+}
+
+/// The filter that the container's policy file `path` makes.
+pub fn compile(path: &str) -> std::result::Result<Filter, Failure> {
+    let text = file::read_path(Path::new(path), 1024 * 1024)
+        .map_err(|e| step("read the container's seccomp profile", &e))?;
+    let text = String::from_utf8_lossy(&text);
+    seccomp::parse(&text)
+        .and_then(|policy| seccomp::compile(&policy))
+        .map_err(|error| {
+            let sentence = format!(
+                "cannot use the seccomp profile {path}:{}: {}",
+                error.line, error.message
+            );
+            Failure::new(FailureKind::Step, sentence)
+                .hint("correct the line, or attach with elevated privileges (-e LSM)")
+        })
+}
