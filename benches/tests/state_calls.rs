@@ -29,7 +29,6 @@ const CLIENT: Budget = &[
         1,
         "who listens there: an impostor is not believed",
     ),
-    ("setsockopt", 2, "how long sending and receiving may take"),
     (
         "getpid",
         1,
@@ -45,18 +44,14 @@ const CLIENT: Budget = &[
 const MONITOR: Budget = &[
     ("accept4", 1, "the connection"),
     ("getsockopt", 1, "who asks"),
-    ("setsockopt", 1, "credentials come with the question"),
     (
-        "pidfd_open",
+        "readlinkat",
         1,
-        "who asks is looked at, not who has its number later",
+        "its user namespace: nobody from inside may ask",
     ),
-    ("openat2", 1, "its namespaces: nobody from inside may ask"),
-    ("readlinkat", 2, "the pid and the user namespace"),
-    ("pidfd_send_signal", 1, "it is still the same process"),
     ("recvmsg", 1, "the question"),
     ("sendmsg", 1, "the answer"),
-    ("close", 3, "namespaces, pidfd, connection"),
+    ("close", 1, "the connection"),
 ];
 
 /// Calls between a small and a large count: whatever is not made by each of them is divided away.

@@ -14,6 +14,30 @@ pub struct Proc {
     fd: OwnedFd,
 }
 
+/// The namespaces of one process: of this one only, whoever has its pid after it.
+#[derive(Debug)]
+pub struct NamespacesOf {
+    dir: OwnedFd,
+    pid: i32,
+}
+
+impl NamespacesOf {
+    /// The numbers (inodes) of its namespaces of these kinds, by which namespaces are told apart as
+    /// long as they live. ENOENT or EACCES when the process has gone.
+    pub fn numbers<const N: usize>(&self, kinds: [&str; N]) -> Result<[u64; N]> {
+        let mut numbers = [0; N];
+        for (number, kind) in numbers.iter_mut().zip(kinds) {
+            let args = || format!("\"/proc/{}/ns/{kind}\"", self.pid);
+            // Nothing can be put upon a link; its text is the kernel's, `pid:[4026531836]`.
+            let text = retry(|| readlinkat(&self.dir, kind, Vec::with_capacity(64)))
+                .called("readlinkat", args)?;
+            *number = number_in(text.as_bytes(), kind)
+                .ok_or_else(|| SysError::new("readlinkat", args(), Errno::BADMSG))?;
+        }
+        Ok(numbers)
+    }
+}
+
 const PROC_MAGIC: u64 = 0x9fa0;
 const NSFS_MAGIC: u64 = 0x6e73_6673;
 const ROOT_INODE: u64 = 1;
@@ -72,20 +96,10 @@ impl Proc {
         Ok(ns)
     }
 
-    /// The numbers (inodes) of a process's namespaces of these kinds, by which namespaces are told
-    /// apart as long as they live.
-    pub fn ns_numbers<const N: usize>(&self, pid: i32, kinds: [&str; N]) -> Result<[u64; N]> {
+    /// The namespaces of a process, to be told from those of others.
+    pub fn namespaces_of(&self, pid: i32) -> Result<NamespacesOf> {
         let dir = self.open(&format!("{pid}/ns"), OFlags::PATH | OFlags::DIRECTORY)?;
-        let mut numbers = [0; N];
-        for (number, kind) in numbers.iter_mut().zip(kinds) {
-            let args = || format!("\"/proc/{pid}/ns/{kind}\"");
-            // Nothing can be put upon a link; its text is the kernel's, `pid:[4026531836]`.
-            let text = retry(|| readlinkat(&dir, kind, Vec::with_capacity(64)))
-                .called("readlinkat", args)?;
-            *number = number_in(text.as_bytes(), kind)
-                .ok_or_else(|| SysError::new("readlinkat", args(), Errno::BADMSG))?;
-        }
-        Ok(numbers)
+        Ok(NamespacesOf { dir, pid })
     }
 
     fn open(&self, rel: &str, flags: OFlags) -> Result<OwnedFd> {

@@ -58,16 +58,15 @@ fn shown(socket: &OwnedFd, name: &[u8]) -> String {
 
 /// Takes the next connection; `None` if none is waiting.
 ///
-/// The new socket does not block and receives its peer's credentials with each message.
+/// The new socket does not block. It receives its peer's credentials with each message if the
+/// listener asked for them ([`set_pass_credentials`]): unix(7) sockets inherit that.
 pub fn accept(listener: BorrowedFd) -> Result<Option<OwnedFd>> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let connection = match retry(|| accept_with(listener, flags)) {
+    match retry(|| accept_with(listener, flags)) {
         // One that went away again before it was taken is none.
-        Err(Errno::AGAIN | Errno::CONNABORTED) => return Ok(None),
-        other => other.called("accept4", || describe(listener))?,
-    };
-    set_pass_credentials(connection.as_fd())?;
-    Ok(Some(connection))
+        Err(Errno::AGAIN | Errno::CONNABORTED) => Ok(None),
+        other => other.called("accept4", || describe(listener)).map(Some),
+    }
 }
 
 /// Who connected (or listened) at the other end, at that moment.
@@ -243,6 +242,7 @@ mod tests {
     fn an_abstract_name_is_served() {
         let name = format!("lxcrt-kernel-test-{}", std::process::id());
         let listener = abstract_listener(name.as_bytes(), 5).unwrap();
+        set_pass_credentials(listener.as_fd()).unwrap();
         assert!(accept(listener.as_fd()).unwrap().is_none());
         let error = abstract_listener(name.as_bytes(), 5).unwrap_err();
         assert!(error.is(Errno::ADDRINUSE), "{error}");

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use lxc_kernel::process::{pidfd_open, pidfd_signal};
-use lxc_kernel::procfs::Proc;
+use lxc_kernel::procfs::{NamespacesOf, Proc};
 use lxc_kernel::socket::Credentials;
 use lxc_kernel::{Errno, Result, SysError, users};
 
@@ -43,12 +43,15 @@ struct Home {
     user: u64,
 }
 
-/// Where the monitor and its container live. It does not change while they do, so it is read once.
+/// Where the monitor and its container live. It does not change while they do, so it is read once;
+/// whoever asks is looked at each time.
 #[derive(Debug, Default)]
 pub(super) struct Homes {
     own: Option<(Proc, Home)>,
     /// By init's pid: a container that reboots gets another.
     container: Option<(i32, Home)>,
+    /// Who asked last and lives where the monitor lives: most ask more than once.
+    last: Option<(i32, NamespacesOf)>,
 }
 
 impl Homes {
@@ -66,6 +69,9 @@ impl Homes {
         if peer == 0 {
             return Ok(false);
         }
+        if self.is_last_at_home(peer) {
+            return Ok(false);
+        }
         let pidfd = match pidfd_open(peer) {
             Ok(pidfd) => pidfd,
             Err(error) if is_gone(&error) => return Ok(true),
@@ -76,8 +82,34 @@ impl Homes {
             Err(error) if is_gone(&error) => return Ok(true),
             Err(error) => return Err(error),
         };
+        self.last = match &self.own {
+            Some((proc, own)) if !found => {
+                let seen = proc.namespaces_of(peer).ok();
+                let seen = seen.filter(|seen| home_of(seen).is_ok_and(|here| here == *own));
+                seen.map(|seen| (peer, seen))
+            }
+            _ => None,
+        };
         // Still the same process, so what was read belongs to it.
-        Ok(found || pidfd_signal(pidfd.as_fd(), 0).is_err_and(|error| is_gone(&error)))
+        let inside = found || pidfd_signal(pidfd.as_fd(), 0).is_err_and(|error| is_gone(&error));
+        if inside {
+            self.last = None;
+        }
+        Ok(inside)
+    }
+
+    /// Tells whether `peer` is who asked last, and lives where the monitor lives, now: then it is outside.
+    ///
+    /// What was opened is that process's as long as it lives, and while it lives nobody else has its
+    /// number. It may have joined another user namespace since; its own pid namespace never changes
+    /// (pid_namespaces(7)).
+    fn is_last_at_home(&self, peer: i32) -> bool {
+        match (&self.last, &self.own) {
+            (Some((pid, seen)), Some((_, own))) if *pid == peer => {
+                seen.numbers(["user"]).is_ok_and(|[user]| user == own.user)
+            }
+            _ => false,
+        }
     }
 
     fn lives_with(&mut self, peer: i32, init: i32) -> Result<bool> {
@@ -154,7 +186,11 @@ fn is_gone(error: &SysError) -> bool {
 }
 
 fn home(proc: &Proc, pid: i32) -> Result<Home> {
-    let [pid, user] = proc.ns_numbers(pid, ["pid", "user"])?;
+    home_of(&proc.namespaces_of(pid)?)
+}
+
+fn home_of(process: &NamespacesOf) -> Result<Home> {
+    let [pid, user] = process.numbers(["pid", "user"])?;
     Ok(Home { pid, user })
 }
 
@@ -204,9 +240,13 @@ mod tests {
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let mut homes = Homes::default();
         assert_eq!(homes.inside(own, own), Ok(false));
+        assert!(homes.is_last_at_home(own));
+        assert_eq!(homes.inside(own, own), Ok(false), "asked again");
         assert_eq!(homes.inside(0, own), Ok(false));
         // Larger than any pid the kernel gives out.
         assert_eq!(homes.inside(i32::MAX, own), Ok(true));
+        // What is remembered of one process says nothing of another.
+        assert!(!homes.is_last_at_home(i32::MAX));
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) struct Exchange {
     container: String,
     command: Command,
     deadline: Option<Instant>,
+    /// The socket may have a limit from an earlier deadline.
+    limited: bool,
 }
 
 /// Who is asked: the container and where its monitor listens.
@@ -134,6 +136,7 @@ impl Callee {
             container: self.directory.clone(),
             command: request.command(),
             deadline,
+            limited: false,
         };
         let (header, payload) = request.encode();
         let sent = exchange
@@ -156,7 +159,7 @@ impl Exchange {
     ) -> Result<(), ClientError> {
         let mut fds = fd.as_slice();
         while !bytes.is_empty() {
-            socket::set_send_timeout(self.socket.as_fd(), self.remaining()?)?;
+            self.limit(socket::set_send_timeout)?;
             let sent = socket::send(self.socket.as_fd(), bytes, fds, credentials)
                 .map_err(|error| self.timed_out(error))?;
             bytes = &bytes[sent..];
@@ -248,7 +251,7 @@ impl Exchange {
         buffer: &mut [u8],
         max_fds: usize,
     ) -> Result<Option<socket::Received>, ClientError> {
-        socket::set_receive_timeout(self.socket.as_fd(), self.remaining()?)?;
+        self.limit(socket::set_receive_timeout)?;
         match socket::receive(self.socket.as_fd(), buffer, max_fds) {
             Ok(received) => Ok(Some(received)),
             Err(error) if is_gone(&error) => Ok(None),
@@ -258,7 +261,23 @@ impl Exchange {
 
     /// Sets another end for what is still to come.
     pub(super) fn until(self, deadline: Option<Instant>) -> Exchange {
-        Exchange { deadline, ..self }
+        Exchange {
+            limited: self.limited || self.deadline.is_some(),
+            deadline,
+            ..self
+        }
+    }
+
+    /// Gives the socket the time that is left, unless there is no end and never was.
+    fn limit(
+        &self,
+        set: fn(BorrowedFd<'_>, Option<Duration>) -> lxc_kernel::Result<()>,
+    ) -> Result<(), ClientError> {
+        let left = self.remaining()?;
+        if left.is_some() || self.limited {
+            set(self.socket.as_fd(), left)?;
+        }
+        Ok(())
     }
 
     /// Gives the time that is left; none at all means that there is no end.
