@@ -17,29 +17,15 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 const CRASH: &str = "killed by signal 11";
 
-const fn row(
-    check: &'static str,
-    ours: &'static str,
-    theirs: &'static str,
-    why: &'static str,
-) -> Difference {
-    Difference {
-        check,
-        ours,
-        theirs,
-        why,
-    }
-}
-
 /// A text that is NULL where none may be.
 const fn crash(check: &'static str, ours: &'static str) -> Difference {
-    row(check, ours, CRASH, "LXC in C ends the program")
+    Difference::new(check, ours, CRASH, "LXC in C ends the program")
 }
 
 /// A number that means a failure.
 const fn code(check: &'static str, theirs: &'static str) -> Difference {
     let why = "no argument at all is EINVAL with us everywhere, and comes before other reasons";
-    row(check, "-22", theirs, why)
+    Difference::new(check, "-22", theirs, why)
 }
 
 /// What we answer otherwise than LXC 5.0.2.
@@ -68,14 +54,14 @@ const DIFFERENCES: &[Difference] = &[
     code("attach_run_wait NULL", "-111"),
     code("get_cgroup_item NULL", "-1"),
     code("umount NULL", "1"),
-    row(
+    Difference::new(
         "NULL->get_keys",
         "-22",
         "1445",
         "LXC in C lists all keys without looking at the container",
     ),
-    row("NULL->migrate", "-22", "0", "0 would mean that it was done"),
-    row(
+    Difference::new("NULL->migrate", "-22", "0", "0 would mean that it was done"),
+    Difference::new(
         "has_api_extension init_pidfd",
         "1",
         "0",

@@ -26,6 +26,7 @@ mod old_keys;
 mod peer_tests;
 mod reference;
 pub mod rlimits;
+pub mod roff;
 mod row;
 mod rows;
 mod setting;

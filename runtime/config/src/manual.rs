@@ -2,6 +2,7 @@
 
 use crate::documentation::{KeyDoc, documentation};
 use crate::global::{GLOBAL_KEYS, GlobalKey};
+use crate::roff::{self, escaped, see_also};
 use std::fmt::Write;
 
 /// The manual page lxc.container.conf(5) in roff: the file format, the kinds of values, every key.
@@ -190,15 +191,6 @@ fn literal(page: &mut String, lines: &[&str]) {
     page.push_str(".fi\n");
 }
 
-fn see_also(page: &mut String, pages: &[&str]) {
-    let links: Vec<String> = pages
-        .iter()
-        .filter_map(|page| page.split_once('('))
-        .map(|(name, section)| format!("\\fB{}\\fR({section}", escaped(name)))
-        .collect();
-    let _ = writeln!(page, ".SH SEE ALSO\n{}", links.join(", "));
-}
-
 /// One line of text; what stands between backquotes is set in bold.
 fn text_line(page: &mut String, text: &str) {
     let mut line = String::new();
@@ -208,29 +200,7 @@ fn text_line(page: &mut String, text: &str) {
             _ => line.push_str(&format!("\\fB{}\\fR", escaped(part))),
         }
     }
-    // A full stop or an apostrophe at the start would make a request of the line.
-    let guard = if line.starts_with(['.', '\'']) {
-        "\\&"
-    } else {
-        ""
-    };
-    let _ = writeln!(page, "{guard}{line}");
-}
-
-/// Text as roff shows it: a backslash is one, dashes and apostrophes are those that are typed.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\e"),
-            '-' => out.push_str("\\-"),
-            '\'' => out.push_str("\\(aq"),
-            '^' => out.push_str("\\(ha"),
-            '~' => out.push_str("\\(ti"),
-            c => out.push(c),
-        }
-    }
-    out
+    let _ = writeln!(page, "{}", roff::line(&line));
 }
 
 #[cfg(test)]
@@ -239,7 +209,6 @@ mod tests {
 
     #[test]
     fn roff_sees_only_what_is_meant_for_it() {
-        assert_eq!(escaped("a\\040-'b'"), "a\\e040\\-\\(aqb\\(aq");
         let mut page = String::new();
         text_line(&mut page, ".conf is `a-b` here");
         assert_eq!(page, "\\&.conf is \\fBa\\-b\\fR here\n");

@@ -49,7 +49,7 @@ pub use extensions::{EXTENSIONS, Extension, has_extension};
 pub use global::global_item;
 pub use later::{CopyOptions, Snapshot};
 pub use lxc_config::{Config, Form, GLOBAL_KEYS, GlobalKey, KeyDoc};
-pub use lxc_config::{OLD_KEYS, OLD_NETWORK_KEYS, OldKey, global_manual, manual};
+pub use lxc_config::{OLD_KEYS, OLD_NETWORK_KEYS, OldKey, global_manual, manual, roff};
 pub use lxc_engine::wire::State;
 pub use paths::{default_config, default_lxcpath, set_library};
 pub use start::{StartOptions, Started};

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use lxc_runtime::roff::{escaped, line, see_also};
+
 use crate::applet::Entry;
 use crate::failure::Failure;
 use crate::help::{Table, Words};
@@ -234,15 +236,6 @@ fn options(page: &mut String, title: &str, forms: &[Form]) {
     }
 }
 
-fn see_also(page: &mut String, pages: &[&str]) {
-    let links: Vec<String> = pages
-        .iter()
-        .filter_map(|page| page.split_once('('))
-        .map(|(name, section)| format!("\\fB{}\\fR({section}", escaped(name)))
-        .collect();
-    let _ = writeln!(page, ".SH SEE ALSO\n{}", links.join(", "));
-}
-
 fn paragraph(page: &mut String, text: &str) {
     for text in text.lines() {
         let _ = writeln!(page, "{}", line(&escaped(text)));
@@ -269,19 +262,6 @@ fn marked(synopsis: &str) -> String {
         }
     }
     text
-}
-
-/// Text as roff shows it: a backslash is one, a dash is the one that is typed.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\e").replace('-', "\\-")
-}
-
-/// A line of text that roff does not take for a request.
-fn line(text: &str) -> String {
-    match text.starts_with(['.', '\'']) {
-        true => format!("\\&{text}"),
-        false => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,23 @@ pub struct Difference {
     pub why: &'static str,
 }
 
+impl Difference {
+    /// One of a table.
+    pub const fn new(
+        check: &'static str,
+        ours: &'static str,
+        theirs: &'static str,
+        why: &'static str,
+    ) -> Difference {
+        Difference {
+            check,
+            ours,
+            theirs,
+            why,
+        }
+    }
+}
+
 /// `name=value`, with the number of the line among those of its name.
 type Answers = BTreeMap<(String, usize), String>;
 

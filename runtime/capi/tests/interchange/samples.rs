@@ -13,20 +13,6 @@ pub struct Sheet {
     pub differences: &'static [Difference],
 }
 
-const fn row(
-    check: &'static str,
-    ours: &'static str,
-    theirs: &'static str,
-    why: &'static str,
-) -> Difference {
-    Difference {
-        check,
-        ours,
-        theirs,
-        why,
-    }
-}
-
 const LATER_FORM: &str = "the form of LXC 6 and 7";
 const ONE_OF_TWO: &str = "one list with two names; from LXC 6.0.6 on only the one in use is shown";
 const LATER_UNSET: &str = "unset is empty from LXC 6.0.6 on";
@@ -34,20 +20,20 @@ const LATER_KEY: &str = "a key of LXC 7";
 
 /// Answers to what is not set that differ from those of LXC 5.0.2; each may be so in any sheet.
 pub const UNSET: &[Difference] = &[
-    row("lxc.time.offset.boot", "'0ns'", "'0 ns\\n'", LATER_FORM),
-    row("lxc.time.offset.monotonic", "'0ns'", "'0ns\\n'", LATER_FORM),
-    row("lxc.environment.runtime", "0", "-22", LATER_KEY),
-    row("lxc.environment.hooks", "0", "-22", LATER_KEY),
-    row(
+    Difference::new("lxc.time.offset.boot", "'0ns'", "'0 ns\\n'", LATER_FORM),
+    Difference::new("lxc.time.offset.monotonic", "'0ns'", "'0ns\\n'", LATER_FORM),
+    Difference::new("lxc.environment.runtime", "0", "-22", LATER_KEY),
+    Difference::new("lxc.environment.hooks", "0", "-22", LATER_KEY),
+    Difference::new(
         "get_keys lxc.environment",
         "'runtime\\nhooks\\n'",
         "-22",
         LATER_KEY,
     ),
-    row("lxc.net.0.veth.vlan.id", "0", "'0'", LATER_UNSET),
-    row("lxc.net.3.veth.vlan.id", "0", "'0'", LATER_UNSET),
-    row("lxc.net.7.veth.vlan.id", "0", "'0'", LATER_UNSET),
-    row(
+    Difference::new("lxc.net.0.veth.vlan.id", "0", "'0'", LATER_UNSET),
+    Difference::new("lxc.net.3.veth.vlan.id", "0", "'0'", LATER_UNSET),
+    Difference::new("lxc.net.7.veth.vlan.id", "0", "'0'", LATER_UNSET),
+    Difference::new(
         "lxc.rootfs.mount",
         "0",
         "'/usr/lib/x86_64-linux-gnu/lxc/rootfs'",
@@ -203,31 +189,31 @@ pub const SHEETS: &[Sheet] = &[
         ],
         is_later: false,
         differences: &[
-            row(
+            Difference::new(
                 "lxc.time.offset.boot",
                 "'36000s'",
                 "'36000 s\\n'",
                 LATER_FORM,
             ),
-            row(
+            Difference::new(
                 "lxc.time.offset.monotonic",
                 "'-7ns'",
                 "'-7ns\\n'",
                 LATER_FORM,
             ),
-            row(
+            Difference::new(
                 "lxc.cap.keep",
                 "0",
                 "'sys_time\\nsys_module\\nsys_boot\\nsys_time\\n'",
                 ONE_OF_TWO,
             ),
-            row(
+            Difference::new(
                 "lxc.proc.oom_score_adj",
                 "'10\\n11'",
                 "'1011'",
                 "two values run together; kept apart they can be read",
             ),
-            row(
+            Difference::new(
                 "lxc.mount.auto",
                 "'proc:mixed sys:ro cgroup:rw'",
                 "'proc:mixed sys:ro'",
@@ -254,9 +240,9 @@ pub const SHEETS: &[Sheet] = &[
         ],
         is_later: false,
         differences: &[
-            row("lxc.cap.drop", "0", "'sys_time\\n25\\n'", ONE_OF_TWO),
-            row("lxc.time.offset.boot", "'5ns'", "'5 ns\\n'", LATER_FORM),
-            row("lxc.time.offset.monotonic", "'-3s'", "'-3s\\n'", LATER_FORM),
+            Difference::new("lxc.cap.drop", "0", "'sys_time\\n25\\n'", ONE_OF_TWO),
+            Difference::new("lxc.time.offset.boot", "'5ns'", "'5 ns\\n'", LATER_FORM),
+            Difference::new("lxc.time.offset.monotonic", "'-3s'", "'-3s\\n'", LATER_FORM),
         ],
     },
     Sheet {
@@ -346,7 +332,7 @@ pub const SHEETS: &[Sheet] = &[
             ("lxc.net.4.type", "empty"),
         ],
         is_later: false,
-        differences: &[row(
+        differences: &[Difference::new(
             "lxc.net.1.ipvlan.mode",
             "'l3'",
             "'l2'",

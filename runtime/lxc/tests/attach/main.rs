@@ -13,7 +13,7 @@ use std::io::{Read, Write, pipe};
 
 use lxc_runtime::{AttachOptions, Command, Container, StartOptions};
 use rustix::process::{Signal, kill_process};
-use support::{Call, Lab, Peer, could_not_run};
+use support::{Call, Lab, Peer};
 
 const OWNER: &str = "attach";
 /// An init that does not fork, so that it can be frozen at any moment.
@@ -21,17 +21,7 @@ const FREEZABLE: &str = "lxc.init.cmd = /bin/sleep 1000";
 
 /// A laboratory, where this program's library finds the monitor program.
 fn lab(test: &str) -> Option<Lab> {
-    let program = std::env::current_exe().ok()?;
-    let built = program.parent()?.with_file_name("lxc-monitor");
-    if !built.is_file() {
-        let remedy = format!(
-            "{} is missing; build it with 'cargo build -p lxc-engine'",
-            built.display()
-        );
-        could_not_run(test, &remedy);
-        return None;
-    }
-    Lab::new(OWNER, test)
+    Lab::of_the_library(OWNER, test)
 }
 
 /// The value, or the error's own words.

@@ -3,7 +3,7 @@
 // Each test program is compiled with this module and uses its own part of it.
 #![allow(dead_code)]
 
-use crate::support::{Lab, could_not_run};
+use crate::support::Lab;
 use lxc_runtime::{AttachOptions, Command, Container, Error};
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -39,17 +39,7 @@ impl Scene {
     /// A laboratory, where this program's library finds the monitor program; `None`, and a line about
     /// `test`, where there is none.
     pub fn new(test: &str) -> Option<Scene> {
-        let program = std::env::current_exe().ok()?;
-        let built = program.parent()?.with_file_name("lxc-monitor");
-        if !built.is_file() {
-            let remedy = format!(
-                "{} is missing; build it with 'cargo build -p lxc-engine'",
-                built.display()
-            );
-            could_not_run(test, &remedy);
-            return None;
-        }
-        Lab::new(OWNER, test).map(Scene)
+        Lab::of_the_library(OWNER, test).map(Scene)
     }
 
     /// Where LXC keeps the locks of this lxcpath.

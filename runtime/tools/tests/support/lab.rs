@@ -36,6 +36,22 @@ pub struct Lab {
 }
 
 impl Lab {
+    /// A new one for a program that uses the library itself, which must find the monitor program beside
+    /// it; else as [`Lab::new`].
+    pub fn of_the_library(owner: &str, test: &str) -> Option<Lab> {
+        let program = std::env::current_exe().ok()?;
+        let built = program.parent()?.with_file_name("lxc-monitor");
+        if !built.is_file() {
+            let remedy = format!(
+                "{} is missing; build it with 'cargo build -p lxc-engine'",
+                built.display()
+            );
+            could_not_run(test, &remedy);
+            return None;
+        }
+        Lab::new(owner, test)
+    }
+
     /// A new one whose names begin with `owner`; `None`, and a line about `test`, where containers
     /// cannot be run.
     ///
