@@ -103,7 +103,7 @@ def created():
     say("defined", container.defined)
     say("rootfs", container.get_config_item("lxc.rootfs.path") in (
         f"{PATH}/{NAME}/rootfs", f"dir:{PATH}/{NAME}/rootfs"))
-    container.set_config_item("lxc.tty.max", "1")
+    container.set_config_item("lxc.tty.max", "2")
     container.set_config_item("lxc.uts.name", "inside")
     say("save", container.save_config())
     return container
@@ -143,6 +143,37 @@ def attach(container):
         namespaces=lxc.CLONE_NEWUTS))
 
 
+def console(container):
+    """A terminal of the container is shown on one of ours until the escape is typed.
+
+    Not the first one: console_getfd() of this binding never gives that back.
+    """
+    master, slave = os.openpty()
+    viewer = os.fork()
+    if viewer == 0:
+        # It makes its caller the leader of a session: not this process.
+        left = container.console(
+            ttynum=2, stdinfd=slave, stdoutfd=slave, stderrfd=slave, escape=1)
+        os._exit(0 if left else 1)
+    os.set_blocking(master, False)
+    shown = b""
+
+    def seen():
+        nonlocal shown
+        container.attach_wait(lxc.attach_run_command, ["sh", "-c", "echo hello >/dev/tty2"])
+        try:
+            shown += os.read(master, 4096)
+        except BlockingIOError:
+            pass
+        return b"hello" in shown
+
+    say("shown", eventually(seen))
+    os.write(master, b"\x01q")
+    say("left", eventually(lambda: os.waitpid(viewer, os.WNOHANG) == (viewer, 0)))
+    os.close(slave)
+    os.close(master)
+
+
 def running(container):
     say("start", container.start(cmd=("/bin/sleep", "1000")))
     say("state", container.state)
@@ -160,6 +191,7 @@ def running(container):
     terminal = container.console_getfd(1)
     say("terminal", os.isatty(terminal))
     os.close(terminal)
+    console(container)
     attach(container)
     say("freeze", container.freeze())
     say("state", container.state)
