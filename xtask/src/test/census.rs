@@ -83,10 +83,19 @@ fn processes(found: &mut BTreeSet<String>) {
             Ok(namespace) => Some(namespace) != ours,
             Err(_) => false, // it ended meanwhile, or is not ours to see
         };
-        if elsewhere || is_called_like_lxc(&command) {
+        if (elsewhere || is_called_like_lxc(&command)) && !has_ended(&directory) {
             found.insert(format!("process {name} {}", command.trim_end()));
         }
     }
+}
+
+/// Whether it is a zombie. In a container pid 1 may be a program that reaps nobody; what it has adopted
+/// then stays in the list for ever.
+fn has_ended(process: &Path) -> bool {
+    let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    // The state follows the name, which stands in parentheses and may hold any others.
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
 fn is_called_like_lxc(command: &str) -> bool {
@@ -174,6 +183,19 @@ mod tests {
         ] {
             assert_eq!(is_called_like_lxc(command), expected, "{command}");
         }
+    }
+
+    #[test]
+    fn a_zombie_has_ended() {
+        assert!(!has_ended(Path::new("/proc/self")));
+        let mut child = Command::new("true").spawn().unwrap();
+        let process = Path::new("/proc").join(child.id().to_string());
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        while !has_ended(&process) {
+            assert!(std::time::Instant::now() < end);
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
     }
 
     #[test]
