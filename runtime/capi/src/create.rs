@@ -32,6 +32,7 @@ pub extern "C" fn create(
             dir: dir.map(Path::new),
             args: &args,
             quiet: flags & QUIET != 0,
+            only_new: false,
         };
         let mut container = Container::clone(&object.container());
         let created = container.create(&options);

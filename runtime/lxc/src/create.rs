@@ -32,6 +32,8 @@ pub struct CreateOptions<'a> {
     pub args: &'a [String],
     /// The template's output goes nowhere.
     pub quiet: bool,
+    /// Refuse a container that is defined, also where what it lacks could be made.
+    pub only_new: bool,
 }
 
 /// What to take back when a creation fails.
@@ -85,7 +87,8 @@ impl Container {
             Some(template) => Some(find_template(template)?),
             None => None,
         };
-        if self.is_defined() && template.is_some() && self.has_rootfs() {
+        let is_whole = || template.is_some() && self.has_rootfs();
+        if self.is_defined() && (options.only_new || is_whole()) {
             let text = format!(
                 "the container {} exists already; choose another name, or destroy it first",
                 self.name

@@ -292,6 +292,13 @@ const CASES: &[Case] = &[
         ["-t", "busybox"],
         1
     ),
+    call!(
+        "a container exists already, and nothing would fill it",
+        nothing,
+        "lxc-create",
+        ["-t", "none"],
+        1
+    ),
     Case {
         mistake: "no template is named",
         before: nothing,

@@ -115,6 +115,7 @@ impl Applet for Create {
         let storage = self.storage()?;
         let mut container = common.open_as_it_is()?;
         container.create(&CreateOptions {
+            only_new: true,
             template,
             config: self.config.as_deref(),
             storage,
