@@ -11,6 +11,7 @@ static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
 pub fn set_library(file: &Path) {
     // Behind links, as `liblxc.so.1` is one: what belongs together lies around the file itself.
     let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
+    // Only the first call counts.
     let _ = LIBRARY.set(real);
 }
 

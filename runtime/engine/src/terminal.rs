@@ -55,6 +55,7 @@ impl Signals {
         match SignalFd::of(&meant) {
             Ok(arrived) => Ok(Signals { before, arrived }),
             Err(error) => {
+                // The first error is what the caller is told; this mask was valid before.
                 let _ = signals::restore(&before);
                 Err(error)
             }
@@ -66,6 +67,7 @@ impl Drop for Signals {
     fn drop(&mut self) {
         // A SIGPIPE of our own writing would end the caller now.
         while matches!(self.arrived.read(), Ok(Some(_))) {}
+        // It was valid before.
         let _ = signals::restore(&self.before);
     }
 }
