@@ -1,5 +1,7 @@
 //! Which namespaces a container gets.
 
+use crate::{HostFacts, Layout, Refusal};
+use lxc_config::Values;
 use std::fmt;
 
 /// A set of namespaces, as CLONE_NEW* bits (`linux/sched.h`).
@@ -80,4 +82,40 @@ impl fmt::Display for Namespaces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.names().collect::<Vec<_>>().join(" "))
     }
+}
+
+/// The namespaces of one start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chosen {
+    /// What the guest ends up with of its own.
+    pub own: Namespaces,
+    /// Of these, the ones it makes itself after the clone.
+    pub unshared: Namespaces,
+}
+
+/// Decides which namespaces the container gets; `own_network` = its configuration wants one.
+///
+/// # Errors
+/// What the configuration asks for contradicts itself, or this kernel lacks it.
+pub fn choose(values: &Values, facts: &HostFacts, own_network: bool) -> Result<Chosen, Refusal> {
+    let mut own = Namespaces::MNT
+        .with(Namespaces::PID)
+        .with(Namespaces::UTS)
+        .with(Namespaces::IPC);
+    if own_network {
+        own = own.with(Namespaces::NET);
+    }
+    if !values.idmap.is_empty() {
+        own = own.with(Namespaces::USER);
+    }
+    let mut unshared = Namespaces::default();
+    if facts.cgroup_namespace {
+        own = own.with(Namespaces::CGROUP);
+        // Its root is the cgroup the process is in when it makes the namespace: with a v1 hierarchy
+        // that is only so after the guest has moved itself.
+        if facts.layout() != Layout::Unified {
+            unshared = Namespaces::CGROUP;
+        }
+    }
+    Ok(Chosen { own, unshared })
 }

@@ -2,10 +2,11 @@
 
 use lxc_config::{Arch, Autodev, ConsolePath, Values, words};
 
+use crate::namespaces::Chosen;
 use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
 use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
-use crate::{cgroup, devices, mounts, network, root};
+use crate::{cgroup, devices, mounts, namespaces, network, root};
 
 /// CAP_NET_ADMIN.
 const NET_ADMIN: u32 = 12;
@@ -45,22 +46,10 @@ pub fn start(
     let program = program(values, request, rootfs.is_some())?;
     let mut warnings: Vec<String> = cgroup::ignored(values, facts).into_iter().collect();
 
-    let mut namespaces = Namespaces::MNT
-        .with(Namespaces::PID)
-        .with(Namespaces::UTS)
-        .with(Namespaces::IPC);
-    if network != Network::Shared {
-        namespaces = namespaces.with(Namespaces::NET);
-    }
-    let mut unshared = Namespaces::default();
-    if facts.cgroup_namespace {
-        namespaces = namespaces.with(Namespaces::CGROUP);
-        // Its root is the cgroup the process is in when it makes the namespace: with a v1 hierarchy
-        // that is only so after the guest has moved itself.
-        if facts.layout() != Layout::Unified {
-            unshared = Namespaces::CGROUP;
-        }
-    }
+    let Chosen {
+        own: namespaces,
+        unshared,
+    } = namespaces::choose(values, facts, network != Network::Shared)?;
 
     let mut steps = Steps::default();
     host_steps(&mut steps, values, facts, request, rootfs.as_ref())?;

@@ -85,7 +85,9 @@ impl Monitor {
         loop {
             let server = self.server.as_ref().and_then(Server::next_deadline);
             let next = [deadline, server].into_iter().flatten().min();
-            let events = self.poller.wait(next)?;
+            let mut events = self.poller.wait(next)?;
+            // Who leaves goes before who comes: a terminal given back can be lent again at once.
+            events.sort_by_key(|event| event.token == token::SERVER);
             let now = Instant::now();
             if let Some(server) = &mut self.server {
                 server.expire(&self.poller, now, &mut self.live);
