@@ -1,7 +1,10 @@
 //! Facts about the host, gathered when a configuration needs them and not before.
 
+pub mod users;
+
 use lxc_config::Values;
-use lxc_kernel::{Result, SysError, caps, cgroup, file, users};
+use lxc_kernel::users::euid;
+use lxc_kernel::{Result, SysError, caps, cgroup, file};
 use lxc_plan::{HierarchyFact, HostFacts, RootfsFact};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -20,7 +23,7 @@ const FSTAB_MAX: usize = 1024 * 1024;
 /// The list cannot be read; or the caller is root and may write to none of its hierarchies. Without
 /// root a container does without cgroups then, as in LXC.
 pub fn cgroups() -> Result<Vec<HierarchyFact>> {
-    let source = if users::euid() == 0 {
+    let source = if euid() == 0 {
         "/proc/1/cgroup"
     } else {
         "/proc/self/cgroup"
@@ -46,21 +49,23 @@ pub fn cgroups() -> Result<Vec<HierarchyFact>> {
     });
     let usable: Vec<_> = usable.collect();
     match refused {
-        Some(refused) if usable.is_empty() && users::euid() == 0 => Err(refused),
+        Some(refused) if usable.is_empty() && euid() == 0 => Err(refused),
         _ => Ok(usable),
     }
 }
 
-/// Everything a start with this configuration needs to know.
+/// Everything a start with this configuration needs to know; `login` is the caller's name, which is
+/// needed with id maps only.
 pub fn gather(
     values: &Values,
     cgroups: Vec<HierarchyFact>,
     mount_point: Option<&str>,
+    login: Option<&str>,
 ) -> HostFacts {
     let exists = |path: &str| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
     let mount_point = values.rootfs.mount.as_deref().or(mount_point);
     HostFacts {
-        euid: users::euid(),
+        euid: euid(),
         cgroups,
         cgroup_namespace: exists("/proc/self/ns/cgroup"),
         apparmor: apparmor(),
@@ -78,7 +83,14 @@ pub fn gather(
         }),
         last_capability: caps::last_cap(),
         device_paths: device_paths(values),
+        users: users::of_start(values, login),
     }
+}
+
+/// The text of a small file of the host.
+fn file_text(path: &str, max: usize) -> Result<String> {
+    let bytes = file::read_path(Path::new(path), max)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn rootfs(path: &str) -> RootfsFact {

@@ -37,6 +37,11 @@ pub fn caller_euid() -> u32 {
     lxc_kernel::users::euid()
 }
 
+/// Login name of the calling process' effective user, if it has one.
+pub fn caller_login() -> Option<String> {
+    facts::users::login(caller_euid())
+}
+
 /// Removes the cgroups that killed monitors of `name` left; returns how many.
 pub fn sweep(name: &str) -> lxc_kernel::Result<u32> {
     step::leftovers::sweep(name, &facts::cgroups()?)

@@ -40,5 +40,6 @@ pub mod socket;
 mod spawn;
 mod tree;
 pub mod users;
+pub mod xattr;
 
 pub use error::{Errno, Result, SysError, errno_name};

@@ -118,6 +118,9 @@ impl Container {
             in_place: false,
             pidfile,
             default_mount_point: Installation::discover().mount_point(),
+            login: (!config.values().idmap.is_empty())
+                .then(lxc_engine::caller_login)
+                .flatten(),
             log: log::target(config),
         })
     }

@@ -20,6 +20,7 @@ mod request;
 mod root;
 mod start;
 mod step;
+pub mod users;
 
 pub use attach::{AttachPlan, AttachRequest, Elevated, RunningFacts};
 pub use cgroup::{CgroupNames, needs_device_program};

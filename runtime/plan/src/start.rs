@@ -6,7 +6,7 @@ use crate::namespaces::Chosen;
 use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
 use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
-use crate::{cgroup, devices, mounts, namespaces, network, root};
+use crate::{cgroup, devices, mounts, namespaces, network, root, users};
 
 /// CAP_NET_ADMIN.
 const NET_ADMIN: u32 = 12;
@@ -41,6 +41,7 @@ pub fn start(
     request: &StartRequest,
 ) -> Result<StartPlan, Refusal> {
     lsm(values, facts)?;
+    users::check(values, facts.users.as_ref())?;
     let network = network::network(values)?;
     let rootfs = root::rootfs(values, facts, request)?;
     let program = program(values, request, rootfs.is_some())?;

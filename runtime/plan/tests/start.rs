@@ -74,6 +74,7 @@ fn host(layout: &str) -> HostFacts {
         fstab: None,
         last_capability: 40,
         device_paths: Vec::new(),
+        users: None,
     }
 }
 

@@ -75,7 +75,8 @@ fn plan(
         default_mount_point: asked.default_mount_point.clone(),
     };
     let mount_point = request.default_mount_point.as_deref();
-    let facts = facts::gather(config.values(), hierarchies.to_vec(), mount_point);
+    let login = asked.login.as_deref();
+    let facts = facts::gather(config.values(), hierarchies.to_vec(), mount_point, login);
     Ok(lxc_plan::start(config.values(), &facts, &request)?)
 }
 
