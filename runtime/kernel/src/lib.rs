@@ -21,6 +21,7 @@ pub mod device_filter;
 pub mod events;
 pub mod fd;
 pub mod file;
+pub mod idmap;
 #[allow(unsafe_code)]
 pub mod inherit;
 pub mod inroot;
