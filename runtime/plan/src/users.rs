@@ -241,3 +241,46 @@ fn maps_hosts_root() -> Refusal {
         "map other ids in lxc.idmap, or run this as root",
     )
 }
+
+/// The maps with the caller's own ids beside the others, where they are not mapped yet: each at the
+/// lowest id that is free inside.
+pub fn with_own(ranges: &[IdRange], uid: u32, gid: u32) -> Vec<IdRange> {
+    let mut all = ranges.to_vec();
+    for (kind, host) in [(IdKind::User, uid), (IdKind::Group, gid)] {
+        if inside(&all, kind, host).is_some() {
+            continue;
+        }
+        let inside = free(&all, kind);
+        all.push(IdRange {
+            kind,
+            inside,
+            host,
+            count: 1,
+        });
+    }
+    all
+}
+
+/// What the host's id is called inside; `None` if it is not mapped.
+pub fn inside(ranges: &[IdRange], kind: IdKind, host: u32) -> Option<u32> {
+    let mut same = ranges.iter().filter(|range| range.kind == kind);
+    same.find_map(|range| {
+        let distance = host.checked_sub(range.host)?;
+        (distance < range.count).then(|| range.inside + distance)
+    })
+}
+
+/// The lowest id that means nothing inside yet.
+fn free(ranges: &[IdRange], kind: IdKind) -> u32 {
+    let mut lowest = 0;
+    let covers = |range: &&IdRange, id: u32| {
+        range.kind == kind
+            && id
+                .checked_sub(range.inside)
+                .is_some_and(|d| d < range.count)
+    };
+    while let Some(range) = ranges.iter().find(|range| covers(range, lowest)) {
+        lowest = range.inside + range.count;
+    }
+    lowest
+}

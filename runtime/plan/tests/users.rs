@@ -5,7 +5,7 @@
 use lxc_config::{IdKind, IdRange};
 use lxc_plan::users::{
     AclEntry, AclTag, DirectoryFact, MapWriter, SubidFact, ToolFact, UserFacts, UsernsFact,
-    findings, mapped_root, writer,
+    findings, mapped_root, with_own, writer,
 };
 use rstest::rstest;
 
@@ -285,4 +285,19 @@ fn the_first_closed_directory_is_named() {
         found[0].contains("setfacl -m u:100000:x /home/alice'"),
         "{found:?}"
     );
+}
+
+/// As LXC numbers them.
+#[rstest]
+#[case("u 0 200000 1000, g 0 200000 1000", "u 1000 1000 1, g 1000 1001 1")]
+#[case("u 0 200000 10, u 100 200100 5, g 0 1 1", "u 10 1000 1, g 1 1001 1")]
+#[case("u 10 200100 5, u 0 200000 10, g 5 1 1", "u 15 1000 1, g 0 1001 1")]
+#[case("u 0 1000 1, g 0 1000 2", "")]
+#[case("u 5 1000 1", "g 0 1001 1")]
+fn the_own_ids_are_mapped_to_what_is_free(#[case] ranges: &str, #[case] more: &str) {
+    let mut wanted = map(ranges);
+    if !more.is_empty() {
+        wanted.extend(map(more));
+    }
+    assert_eq!(with_own(&map(ranges), 1000, 1001), wanted);
 }
