@@ -19,6 +19,7 @@ pub mod inquiry;
 mod last_word;
 pub mod launch;
 pub mod log;
+pub mod mapped;
 pub mod message;
 mod mini_init;
 pub mod monitor;

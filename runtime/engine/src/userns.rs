@@ -30,6 +30,8 @@ pub struct Program {
     env: Vec<CString>,
     /// Its standard descriptors are /dev/null.
     pub quiet: bool,
+    /// Its file mode creation mask; `None` = the caller's.
+    pub umask: Option<u32>,
 }
 
 impl Program {
@@ -54,7 +56,16 @@ impl Program {
             argv,
             env: std::env::vars_os().filter_map(join).collect(),
             quiet: false,
+            umask: None,
         })
+    }
+
+    /// Sets a variable of its environment; one with a NUL byte is left out.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        let head = format!("{name}=");
+        self.env
+            .retain(|entry| !entry.as_bytes().starts_with(head.as_bytes()));
+        self.env.extend(CString::new(head + value));
     }
 
     /// Executes it in place of the calling process; returns only if that fails.
@@ -64,6 +75,9 @@ impl Program {
             let sentence = format!("cannot execute {}", shown.clone().unwrap_or_default());
             Failure::new(FailureKind::Exec, sentence).caused_by(error)
         };
+        if let Some(mask) = self.umask {
+            process::set_umask(mask);
+        }
         let streams = match self.quiet {
             true => fd::null_stdio(),
             false => Ok(()),
@@ -83,12 +97,18 @@ impl Userns {
     /// `Refused`: what keeps it from that, with what mends it; of several the first.
     pub fn check(ranges: &[IdRange], searched: Option<&Path>) -> Result<Userns, Failure> {
         let facts = users::gather(crate::caller_login(), searched);
-        match findings(ranges, &facts).into_iter().next() {
+        let writer = writer(ranges, &facts);
+        match findings(ranges, &facts, &writer).into_iter().next() {
             Some(first) => Err(first.into()),
-            None => Ok(Userns {
-                ranges: ranges.iter().map(of_kernel).collect(),
-                writer: writer(ranges, &facts),
-            }),
+            None => Ok(Userns::new(ranges, writer)),
+        }
+    }
+
+    /// Maps that have been checked.
+    pub(crate) fn new(ranges: &[IdRange], writer: MapWriter) -> Userns {
+        Userns {
+            ranges: ranges.iter().map(of_kernel).collect(),
+            writer,
         }
     }
 

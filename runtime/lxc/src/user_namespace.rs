@@ -62,6 +62,25 @@ impl UserNamespace {
         &self.ranges
     }
 
+    /// Its maps as a configuration says them, one `lxc.idmap` line each.
+    pub fn config_lines(&self) -> String {
+        let line = |range: &IdRange| {
+            let kind = match range.kind {
+                IdKind::User => 'u',
+                IdKind::Group => 'g',
+            };
+            let IdRange {
+                inside,
+                host,
+                count,
+                ..
+            } = range;
+            format!("lxc.idmap = {kind} {inside} {host} {count}")
+        };
+        let lines: Vec<String> = self.ranges.iter().map(line).collect();
+        lines.join("\n")
+    }
+
     /// Runs `argv` in it as `ids` (user, group) there, with the caller's environment and descriptors,
     /// and mounts of its own that follow the host's. Blocks as long as it runs; gives its wait status.
     ///

@@ -106,10 +106,11 @@ pub fn mapped_root(ranges: &[IdRange]) -> Option<(u32, u32)> {
     Some((host(IdKind::User)?, host(IdKind::Group)?))
 }
 
-/// Everything that keeps the caller from living under these maps; empty = nothing is known to.
-pub fn findings(ranges: &[IdRange], facts: &UserFacts) -> Vec<Refusal> {
+/// Everything that keeps the caller from living under these maps, written by `writer`; empty = nothing
+/// is known to.
+pub fn findings(ranges: &[IdRange], facts: &UserFacts, writer: &MapWriter) -> Vec<Refusal> {
     let mut found = kernel(facts);
-    match writer(ranges, facts) {
+    match writer {
         MapWriter::Tools { .. } => {
             found.extend(powerless(facts));
             found.extend(ranges::ungranted(ranges, facts));
@@ -135,7 +136,9 @@ pub(crate) fn check(values: &Values, facts: Option<&UserFacts>) -> Result<(), Re
     let (Some(first), Some(facts)) = (values.idmap.first(), facts) else {
         return Ok(());
     };
-    match findings(&plain(&values.idmap), facts).into_iter().next() {
+    let ranges = plain(&values.idmap);
+    let writer = writer(&ranges, facts);
+    match findings(&ranges, facts, &writer).into_iter().next() {
         Some(finding) => Err(finding.at("lxc.idmap", &first.origin)),
         None => Ok(()),
     }
