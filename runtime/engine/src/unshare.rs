@@ -9,6 +9,7 @@ use lxc_kernel::netlink::Netlink;
 use lxc_kernel::process::{self, CloneSpec, Cloned, Ended, ForkTurn};
 use lxc_kernel::{Errno, SysError, fd, file, signals, socket, users};
 use lxc_plan::Namespaces;
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -66,17 +67,20 @@ pub fn start(request: &UnshareRequest) -> Result<Unshared, Failure> {
     let lines = last_word::line().and_then(|line| Ok((line, fd::pair()?)));
     let ((ear, mouth), (ours, theirs)) =
         lines.map_err(|error| failed("make a line to a child", &error))?;
+    let ours = Cell::new(Some(ours));
     let outer = Outer {
         request,
         mouth,
         line: theirs,
+        callers_end: &ours,
     };
     let child = match request.namespaces.has(Namespaces::USER) {
         true => in_user_namespace(request.uid, outer)?,
         false => forked(outer).map_err(|error| failed("fork", &error))?,
     };
     let unshared = Unshared { child, ear };
-    match set_up(request, &unshared, ours.as_fd()) {
+    let ours = ours.take();
+    match set_up(request, &unshared, ours.as_ref().map(OwnedFd::as_fd)) {
         Ok(()) => Ok(unshared),
         Err(failure) => {
             // Without our word nobody goes on: the end of the line ends them.
@@ -125,8 +129,15 @@ fn forked(outer: Outer<'_>) -> lxc_kernel::Result<Child> {
 }
 
 /// The caller's part: moves the devices to the program's process, and lets it go on.
-fn set_up(request: &UnshareRequest, unshared: &Unshared, line: BorrowedFd) -> Result<(), Failure> {
+fn set_up(
+    request: &UnshareRequest,
+    unshared: &Unshared,
+    line: Option<BorrowedFd>,
+) -> Result<(), Failure> {
     let lost = |error: SysError| unshared.ear.heard().unwrap_or_else(|| lost_child(&error));
+    let Some(line) = line else {
+        return Err(lost(SysError::new("recvmsg", "no line", Errno::BADF)));
+    };
     let pid = hear_pid(line).map_err(lost)?;
     if !request.interfaces.is_empty() {
         let netns = file::open_path(Path::new(&format!("/proc/{pid}/ns/net")));
@@ -155,10 +166,13 @@ struct Outer<'a> {
     request: &'a UnshareRequest,
     mouth: Mouth,
     line: OwnedFd,
+    /// The child's copy must go, or the end of the caller would not be the end of the line.
+    callers_end: &'a Cell<Option<OwnedFd>>,
 }
 
 impl Outer<'_> {
     fn live(self) -> i32 {
+        drop(self.callers_end.take());
         let spec = CloneSpec {
             namespaces: self.request.namespaces.without(Namespaces::USER).0,
             into_cgroup: None,
@@ -168,7 +182,13 @@ impl Outer<'_> {
         let (pid, pidfd) = match process::clone_process(&spec) {
             Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
             Ok(Cloned::Child) => process::exit_now(self.inside()),
-            Err(error) => return self.mouth.say(&failed("make the namespaces", &error)),
+            Err(error) => {
+                let failure = failed("make the namespaces", &error);
+                return self.mouth.say(&match error.is(Errno::PERM) {
+                    true => failure.hint("only root may without a USER namespace among them"),
+                    false => failure,
+                });
+            }
         };
         // A caller that has gone has left nobody to be told; the child finds out by itself.
         let _ = socket::send(self.line.as_fd(), &pid.to_ne_bytes(), &[], false);

@@ -89,6 +89,21 @@ impl UserNamespace {
     /// cannot be executed.
     pub fn run(&self, argv: &[String], ids: (u32, u32)) -> Result<i32> {
         let program = Program::new(argv)?;
+        for (kind, id, what) in [
+            (IdKind::User, ids.0, "user"),
+            (IdKind::Group, ids.1, "group"),
+        ] {
+            let covers = |range: &IdRange| {
+                range.kind == kind
+                    && id
+                        .checked_sub(range.inside)
+                        .is_some_and(|d| d < range.count)
+            };
+            if !self.ranges.iter().any(covers) {
+                let text = format!("there is no {what} {id} in the namespace: map it too (-m)");
+                return Err(Error::new(ErrorKind::BadConfig, text));
+            }
+        }
         let userns = Userns::check(&self.ranges, None)?;
         Ok(userns.execute(ids, &program)?.wait_status())
     }
