@@ -22,7 +22,11 @@ pub(super) fn of_start(values: &Values, login: Option<&str>) -> Option<UserFacts
     if values.idmap.is_empty() {
         return None;
     }
-    let rootfs = values.rootfs.path.as_ref().map(|path| Path::new(&path.value));
+    let rootfs = values
+        .rootfs
+        .path
+        .as_ref()
+        .map(|path| Path::new(&path.value));
     Some(gather(login.map(str::to_owned), rootfs))
 }
 
@@ -30,7 +34,8 @@ pub(super) fn of_start(values: &Values, login: Option<&str>) -> Option<UserFacts
 pub fn gather(login: Option<String>, searched: Option<&Path>) -> UserFacts {
     let effective = caps::effective().unwrap_or(0);
     let has = |cap: u32| effective >> cap & 1 == 1;
-    let source = NameService::of(&file_text("/etc/nsswitch.conf", DATABASE_MAX).unwrap_or_default());
+    let source =
+        NameService::of(&file_text("/etc/nsswitch.conf", DATABASE_MAX).unwrap_or_default());
     let subids = |path: &str| match source {
         NameService::Other => SubidFact::Elsewhere,
         NameService::Files => subids(path),
@@ -149,9 +154,12 @@ fn kernel() -> UsernsFact {
 
 /// AppArmor's restriction is for programs without a profile; one with a profile may be allowed.
 fn unconfined() -> bool {
-    let label = ["/proc/self/attr/apparmor/current", "/proc/self/attr/current"]
-        .into_iter()
-        .find_map(|path| file_text(path, 4096).ok());
+    let label = [
+        "/proc/self/attr/apparmor/current",
+        "/proc/self/attr/current",
+    ]
+    .into_iter()
+    .find_map(|path| file_text(path, 4096).ok());
     label.is_none_or(|label| label.trim_end_matches(['\0', '\n']) == "unconfined")
 }
 
