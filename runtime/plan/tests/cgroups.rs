@@ -40,6 +40,7 @@ fn host(layout: &str) -> HostFacts {
             ("/dev/kvm rw".into(), Ok("c 10:232 rw".into())),
             ("/dev/no rw".into(), Err("/dev/no: no such file".into())),
         ],
+        users: None,
     }
 }
 
