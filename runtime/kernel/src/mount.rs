@@ -187,7 +187,7 @@ pub fn attach(mount: BorrowedFd, target: BorrowedFd) -> Result<()> {
     done
 }
 
-/// What is to be different about a mount that is being attached.
+/// What is to be different about a mount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// MOUNT_ATTR_* bits to set.
@@ -201,8 +201,7 @@ pub struct Change {
 /// As [`attach`], with `change` made to the mount: where the kernel can (5.12) before anybody sees
 /// it, else right after.
 ///
-/// Where it is made after, and below as well, a mount below that another one hides is the error
-/// EBUSY.
+/// It fails as [`change`] does.
 pub fn attach_with(mount: BorrowedFd, target: BorrowedFd, change: &Change) -> Result<()> {
     if change.set | change.clear == 0 {
         return attach(mount, target);
@@ -212,6 +211,17 @@ pub fn attach_with(mount: BorrowedFd, target: BorrowedFd, change: &Change) -> Re
         return attach(mount, target);
     }
     attach(mount, target)?;
+    self::change(mount, change)
+}
+
+/// Makes `change` to an **attached** mount.
+///
+/// Without mount_setattr (5.12), and if it reaches below, a mount below that another one hides is the
+/// error EBUSY.
+pub fn change(mount: BorrowedFd, change: &Change) -> Result<()> {
+    if has_mount_setattr() {
+        return set_attrs(mount, change.set, change.clear, change.recursive);
+    }
     remount_attrs(mount, change.set, change.clear)?;
     if change.recursive {
         for inner in below::mounts_below(mount)? {
