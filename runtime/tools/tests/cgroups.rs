@@ -140,8 +140,7 @@ fn limits_are_above_what_the_guest_sees() {
         for (controllers, path) in support::places_in(&inside.stdout, layout) {
             assert_eq!(path, "/", "{layout:?} {controllers}");
         }
-        let denied =
-            "rm -f /tmp/zero; mknod /tmp/zero c 1 5 && ! head -c 1 /tmp/zero 2>/dev/null && head -c 0 /dev/null";
+        let denied = "rm -f /tmp/zero; mknod /tmp/zero c 1 5 && ! head -c 1 /tmp/zero 2>/dev/null && head -c 0 /dev/null";
         layout.inside(&lab, &name, denied).exits(0);
         if layout != Layout::Unified {
             for by in Side::BOTH {
