@@ -12,12 +12,14 @@ mod call;
 mod census;
 mod lab;
 mod peer;
+mod storm;
 mod terminal;
 
 pub use call::{Call, Process, Ran};
 pub use census::{Census, processes as processes_of};
 pub use lab::{Lab, could_not_run};
 pub use peer::{Peer, Side};
+pub use storm::{Storm, rounds};
 pub use terminal::Terminal;
 
 use std::time::{Duration, Instant};
