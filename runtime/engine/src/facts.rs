@@ -103,6 +103,13 @@ pub fn gather(
 ) -> HostFacts {
     let exists = |path: &str| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
     let mount_point = values.rootfs.mount.as_deref().or(mount_point);
+    let fstab = values.mount_fstab.as_ref().map(|f| {
+        file::read_path(Path::new(&f.value), FSTAB_MAX)
+            .map(|text| String::from_utf8_lossy(&text).into_owned())
+            .map_err(|e| e.to_string())
+    });
+    let text = fstab.as_ref().and_then(|read| read.as_deref().ok());
+    let sources = lxc_plan::mount_sources(values, text, mount_point);
     HostFacts {
         euid: euid(),
         cgroups,
@@ -115,11 +122,8 @@ pub fn gather(
             .as_ref()
             .map_or(RootfsFact::NotSet, |p| rootfs(&p.value)),
         mount_point_exists: mount_point.is_some_and(|p| Path::new(p).is_dir()),
-        fstab: values.mount_fstab.as_ref().map(|f| {
-            file::read_path(Path::new(&f.value), FSTAB_MAX)
-                .map(|text| String::from_utf8_lossy(&text).into_owned())
-                .map_err(|e| e.to_string())
-        }),
+        missing_sources: sources.into_iter().filter(|path| missing(path)).collect(),
+        fstab,
         last_capability: caps::last_cap(),
         device_paths: device_paths(values),
         users: users::of_start(values, login),
@@ -130,6 +134,12 @@ pub fn gather(
 fn file_text(path: &str, max: usize) -> Result<String> {
     let bytes = file::read_path(Path::new(path), max)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whether nothing is there for certain; what may not be looked at counts as there.
+fn missing(path: &str) -> bool {
+    let found = rustix::fs::access(path, rustix::fs::Access::EXISTS);
+    matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
 }
 
 fn rootfs(path: &str) -> RootfsFact {

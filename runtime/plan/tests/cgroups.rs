@@ -41,6 +41,7 @@ fn host(layout: &str) -> HostFacts {
             ("/dev/no rw".into(), Err("/dev/no: no such file".into())),
         ],
         users: None,
+        missing_sources: Vec::new(),
     }
 }
 
