@@ -19,6 +19,8 @@ pub struct HostFacts {
     pub rootfs: RootfsFact,
     /// Whether the mount point for the rootfs exists.
     pub mount_point_exists: bool,
+    /// Of the paths that mounts are made from, those that do not exist.
+    pub missing_sources: Vec<String>,
     /// Text of the file that `lxc.mount.fstab` names, or why it cannot be read.
     pub fstab: Option<Result<String, String>>,
     /// Highest capability number of the kernel.
