@@ -608,8 +608,7 @@ pub(crate) static TABLE: &[Row] = &[
         "sys nonsense",
         "shmounts:",
         "shmounts::/a",
-    ])
-    .carried_out_but(mounts::shared),
+    ]),
     Row::new(
         "lxc.mount.entry",
         "Mount inside the container, as a line of fstab(5).",
@@ -787,7 +786,7 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .text_form()
-    .not_carried_out_yet()
+    .carried_out_but(crate::mount_entry::option_not_carried_out)
     .takes(&[
         ("ro,noatime,rslave", "ro,noatime,rslave"),
         ("idmap=container", "idmap=container"),

@@ -163,6 +163,8 @@ pub struct Rootfs {
 pub struct RootfsOptions {
     /// As written.
     pub text: String,
+    /// Where it was written.
+    pub origin: Origin,
     /// Sorted into what each option means.
     pub options: MountOptions,
 }

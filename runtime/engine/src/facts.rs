@@ -98,6 +98,13 @@ pub fn gather(
 ) -> HostFacts {
     let exists = |path: &str| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
     let mount_point = values.rootfs.mount.as_deref().or(mount_point);
+    let fstab = values.mount_fstab.as_ref().map(|f| {
+        file::read_path(Path::new(&f.value), FSTAB_MAX)
+            .map(|text| String::from_utf8_lossy(&text).into_owned())
+            .map_err(|e| e.to_string())
+    });
+    let text = fstab.as_ref().and_then(|read| read.as_deref().ok());
+    let sources = lxc_plan::mount_sources(values, text, mount_point);
     HostFacts {
         euid: users::euid(),
         cgroups,
@@ -110,14 +117,17 @@ pub fn gather(
             .as_ref()
             .map_or(RootfsFact::NotSet, |p| rootfs(&p.value)),
         mount_point_exists: mount_point.is_some_and(|p| Path::new(p).is_dir()),
-        fstab: values.mount_fstab.as_ref().map(|f| {
-            file::read_path(Path::new(&f.value), FSTAB_MAX)
-                .map(|text| String::from_utf8_lossy(&text).into_owned())
-                .map_err(|e| e.to_string())
-        }),
+        missing_sources: sources.into_iter().filter(|path| missing(path)).collect(),
+        fstab,
         last_capability: caps::last_cap(),
         device_paths: device_paths(values),
     }
+}
+
+/// Whether nothing is there for certain; what may not be looked at counts as there.
+fn missing(path: &str) -> bool {
+    let found = rustix::fs::access(path, rustix::fs::Access::EXISTS);
+    matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
 }
 
 fn rootfs(path: &str) -> RootfsFact {

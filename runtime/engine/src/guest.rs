@@ -137,7 +137,11 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
     match step {
         Step::EnterCgroup { new_namespace } => identity::enter_cgroup(*new_namespace, world)?,
         Step::IsolateMounts => rootfs::isolate(world)?,
-        Step::MountRootfs { source, target } => rootfs::mount(source, target, world)?,
+        Step::MountRootfs {
+            source,
+            target,
+            options,
+        } => rootfs::mount(source, target, options, world)?,
         Step::SetHostname(name) => process::set_hostname(name)?,
         Step::NewKeyring => identity::new_keyring(world)?,
         Step::MountDev { size } => dev::mount(*size, world)?,
@@ -155,6 +159,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
             network::configure(nics, &devices, world)?;
         }
         Step::SwitchRoot => rootfs::switch(world)?,
+        Step::ReceiveMounts { target } => mounts::receive(target)?,
         Step::NewBootId => identity::new_boot_id(world),
         Step::SetPersonality { bits32 } => identity::set_personality(*bits32)?,
         Step::DropCapabilities(caps) => identity::drop_capabilities(caps)?,

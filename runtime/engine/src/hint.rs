@@ -80,6 +80,15 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
              'optional' to go on without",
             mount.shown()
         ),
+        (Step::Mount(mount), Errno::INVAL) if mount.entry.options.moves => format!(
+            "only a mount can be moved: {} is none, or it belongs to another user namespace; use bind",
+            mount.entry.source
+        ),
+        (Step::Mount(mount), Errno::PERM) if mount.entry.options.bind.is_some() => format!(
+            "{} is restricted for user namespaces: leave out the words that would lift that (dev, or \
+             another access time)",
+            mount.entry.source
+        ),
         (Step::Mount(mount), Errno::INVAL | Errno::NOTDIR)
             if mount.entry.options.bind.is_some() =>
         {
@@ -103,6 +112,11 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
                 "the kernel has no filesystem '{}'; load its module",
                 mount.entry.fstype
             )
+        }
+        (Step::MountRootfs { .. }, Errno::BUSY) => {
+            "a mount below the rootfs is hidden by another and \
+            cannot be restricted on this kernel (before 5.12); unmount one of them"
+                .into()
         }
         (Step::MountRootfs { target, .. }, Errno::NOENT) => {
             format!("create the mount point ('mkdir -p {target}') or set lxc.rootfs.mount")

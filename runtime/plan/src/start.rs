@@ -212,6 +212,7 @@ fn guest_steps(
         let step = Step::MountRootfs {
             source: source.clone(),
             target: target.clone(),
+            options: root::options(values)?,
         };
         let origin = values
             .rootfs
@@ -274,6 +275,11 @@ fn guest_steps(
     }
     if own_root {
         steps.guest(Step::SwitchRoot);
+        if let Some(shared) = &values.mount_auto.shmounts {
+            let target = mounts::shared_target(shared);
+            let origin = Some("lxc.mount.auto".to_string());
+            steps.add(Side::Guest, Step::ReceiveMounts { target }, origin);
+        }
         if autodev && values.mount_auto.proc.is_some() {
             steps.guest(Step::NewBootId);
         }

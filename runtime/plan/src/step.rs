@@ -1,7 +1,7 @@
 //! The steps of a start: what is done, on which side, said in the same words everywhere
 //! (`--plan`, log, errors, fault tests).
 
-use crate::{HookRun, Namespaces, NicPlan, PlannedMount, VethPlan};
+use crate::{HookRun, Namespaces, NicPlan, PlannedMount, RootfsMountOptions, VethPlan};
 use lxc_config::{ProcMode, SysMode};
 use std::fmt;
 
@@ -90,6 +90,8 @@ pub enum Step {
         source: String,
         /// Where it is mounted; equal to `source` when the installation has no mount point.
         target: String,
+        /// How.
+        options: RootfsMountOptions,
     },
     /// Set the host name.
     SetHostname(
@@ -139,6 +141,11 @@ pub enum Step {
     LinkDev,
     /// Make the rootfs the root and drop the host's.
     SwitchRoot,
+    /// Let mounts arrive that are made on the host, and none go back.
+    ReceiveMounts {
+        /// Directory inside, without a leading slash.
+        target: String,
+    },
     /// Give the container a boot id of its own.
     NewBootId,
     /// Set the personality of `lxc.arch`.
@@ -254,6 +261,7 @@ impl Step {
             Step::SetUpTerminals(_) => "set-up-terminals",
             Step::LinkDev => "link-dev",
             Step::SwitchRoot => "switch-root",
+            Step::ReceiveMounts { .. } => "receive-mounts",
             Step::NewBootId => "new-boot-id",
             Step::SetPersonality { .. } => "set-personality",
             Step::DropCapabilities(_) => "drop-capabilities",
@@ -296,12 +304,16 @@ impl fmt::Display for Step {
             } => f.write_str("enter the container's cgroups and make a cgroup namespace there"),
             Step::EnterCgroup { .. } => f.write_str("enter the container's cgroups"),
             Step::IsolateMounts => f.write_str("cut the mounts off from the host's"),
-            Step::MountRootfs { source, target } if source == target => {
-                write!(f, "mount the rootfs {source}")
-            }
-            Step::MountRootfs { source, target } => {
-                write!(f, "mount the rootfs {source} on {target}")
-            }
+            Step::MountRootfs {
+                source,
+                target,
+                options,
+            } if source == target => write!(f, "mount the rootfs {source}{options}"),
+            Step::MountRootfs {
+                source,
+                target,
+                options,
+            } => write!(f, "mount the rootfs {source} on {target}{options}"),
             Step::SetHostname(name) => write!(f, "set the host name to {name}"),
             Step::NewKeyring => f.write_str("start a session keyring"),
             Step::ConfigureNetwork(nics) if nics.len() == 1 => {
@@ -333,6 +345,9 @@ impl fmt::Display for Step {
             Step::SetUpTerminals(_) => f.write_str("set up the console"),
             Step::LinkDev => f.write_str("link /dev/fd and the standard streams"),
             Step::SwitchRoot => f.write_str("make the rootfs the root"),
+            Step::ReceiveMounts { target } => {
+                write!(f, "let mounts of the host arrive below /{target}")
+            }
             Step::NewBootId => f.write_str("give the container a boot id"),
             Step::SetPersonality { bits32 } => {
                 write!(f, "set a {}-bit personality", if *bits32 { 32 } else { 64 })

@@ -216,6 +216,7 @@ fn act(
         | Step::SetUpTerminals(_)
         | Step::LinkDev
         | Step::SwitchRoot
+        | Step::ReceiveMounts { .. }
         | Step::NewBootId
         | Step::SetPersonality { .. }
         | Step::DropCapabilities(_)
