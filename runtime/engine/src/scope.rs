@@ -42,15 +42,35 @@ pub fn enter(name: &str) -> Option<String> {
     if !own.starts_with(b"0::") || own.trim_ascii().contains(&b'\n') {
         return None;
     }
-    let address = std::env::var("DBUS_SESSION_BUS_ADDRESS")
-        .unwrap_or_else(|_| format!("unix:path=/run/user/{}/bus", users::euid()));
-    match start(&address, name, std::process::id(), PATIENCE) {
+    match start(&own_bus(), name, std::process::id(), PATIENCE) {
         Ok(unit) => Some(unit),
         Err(error) => {
             log::warn!("no systemd scope for the container: {error}");
             None
         }
     }
+}
+
+/// Has the calling process put into the scope `unit` of a container: from a session of its own it may
+/// not enter the cgroups there by itself.
+///
+/// # Errors
+/// The bus or systemd refuses, or takes longer than five seconds.
+pub fn join(unit: &str) -> Result<()> {
+    let mut bus = Bus::connect(&own_bus(), Instant::now() + PATIENCE)?;
+    let mut body = Writer::default();
+    body.text(unit).text(&format!("/{WAITING}"));
+    body.array(4, |pids| {
+        pids.number(std::process::id());
+    });
+    bus.call(MANAGER, "AttachProcessesToUnit", "ssau", &body)
+        .map(drop)
+}
+
+/// Where the user's own bus is.
+fn own_bus() -> String {
+    std::env::var("DBUS_SESSION_BUS_ADDRESS")
+        .unwrap_or_else(|_| format!("unix:path=/run/user/{}/bus", users::euid()))
 }
 
 /// Has the process `pid` put into a new scope named after the container `name` by the systemd on the
