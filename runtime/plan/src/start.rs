@@ -6,7 +6,7 @@ use crate::namespaces::Chosen;
 use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
 use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
-use crate::{cgroup, devices, mounts, namespaces, network, root};
+use crate::{IdmapPlan, cgroup, devices, idmap, mounts, namespaces, network, root, users};
 
 /// CAP_NET_ADMIN.
 const NET_ADMIN: u32 = 12;
@@ -20,6 +20,8 @@ pub struct StartPlan {
     pub namespaces: Namespaces,
     /// Of these, the ones the guest makes itself after the clone.
     pub unshared: Namespaces,
+    /// Its user namespace, if it gets one with maps of its own.
+    pub idmap: Option<IdmapPlan>,
     /// The rootfs and where it is mounted.
     pub rootfs: Option<(String, String)>,
     /// Steps in order; those of one side run in this order.
@@ -41,6 +43,8 @@ pub fn start(
     request: &StartRequest,
 ) -> Result<StartPlan, Refusal> {
     lsm(values, facts)?;
+    let idmap = idmap::choose(values, facts)?;
+    users::check(values, facts.users.as_ref())?;
     let network = network::network(values)?;
     let rootfs = root::rootfs(values, facts, request)?;
     let program = program(values, request, rootfs.is_some())?;
@@ -52,8 +56,21 @@ pub fn start(
     } = namespaces::choose(values, facts, network != Network::Shared)?;
 
     let mut steps = Steps::default();
-    host_steps(&mut steps, values, facts, request, rootfs.as_ref())?;
+    let idmap = idmap.filter(|_| namespaces.has(Namespaces::USER));
+    host_steps(
+        &mut steps,
+        values,
+        facts,
+        request,
+        rootfs.as_ref(),
+        idmap.as_ref(),
+    )?;
     steps.host(Step::CloneGuest { namespaces });
+    if let Some(map) = &idmap {
+        let origin = values.idmap.first();
+        let origin = origin.map(|first| format!("lxc.idmap, {}", first.origin));
+        steps.add(Side::Host, Step::WriteIdmap(map.clone()), origin);
+    }
     let nics = match network {
         Network::Shared => Vec::new(),
         Network::Own { veths, nics } => {
@@ -72,6 +89,7 @@ pub fn start(
         &rootfs,
         nics,
         unshared,
+        idmap.as_ref(),
         &mut warnings,
     )?;
     ready_steps(&mut steps, values, facts, &mut warnings)?;
@@ -81,6 +99,7 @@ pub fn start(
         name: request.name.clone(),
         namespaces,
         unshared,
+        idmap,
         rootfs,
         steps: steps.0,
         warnings,
@@ -116,6 +135,7 @@ fn host_steps(
     facts: &HostFacts,
     request: &StartRequest,
     rootfs: Option<&(String, String)>,
+    idmap: Option<&IdmapPlan>,
 ) -> Result<(), Refusal> {
     if let Some(profile) = &values.seccomp_profile
         && !facts.confined
@@ -132,12 +152,15 @@ fn host_steps(
         let path = log.value.clone();
         steps.add(Side::Host, Step::OpenConsoleLog { path }, Some(origin));
     }
-    if let Some((source, _)) = rootfs {
+    // Root of a user namespace cannot make a file system of the host read-only.
+    if let Some((source, _)) = rootfs
+        && idmap.is_none()
+    {
         steps.host(Step::PinRootfs {
             path: source.clone(),
         });
     }
-    cgroup_steps(steps, values, facts, request)
+    cgroup_steps(steps, values, facts, request, idmap)
 }
 
 /// The cgroup is made and limited before anybody lives in it.
@@ -146,6 +169,7 @@ fn cgroup_steps(
     values: &Values,
     facts: &HostFacts,
     request: &StartRequest,
+    idmap: Option<&IdmapPlan>,
 ) -> Result<(), Refusal> {
     // Also where there are no cgroups: what contradicts itself is to be corrected.
     let pattern = request.cgroup_pattern.as_deref();
@@ -181,6 +205,9 @@ fn cgroup_steps(
             origin.map(|inner| format!("lxc.cgroup.dir.container.inner, {}", inner.origin));
         steps.add(Side::Host, Step::CreateInnerCgroup { name }, origin);
     }
+    if let Some(map) = idmap {
+        steps.host(Step::GiveCgroup { group: map.host.1 });
+    }
     Ok(())
 }
 
@@ -198,6 +225,7 @@ fn guest_steps(
     rootfs: &Option<(String, String)>,
     nics: Vec<crate::NicPlan>,
     unshared: Namespaces,
+    idmap: Option<&IdmapPlan>,
     warnings: &mut Vec<String>,
 ) -> Result<(), Refusal> {
     let own_root = rootfs.is_some();
@@ -205,6 +233,13 @@ fn guest_steps(
     if facts.layout() != Layout::None || unshared.has(Namespaces::CGROUP) {
         let new_namespace = unshared.has(Namespaces::CGROUP);
         steps.guest(Step::EnterCgroup { new_namespace });
+    }
+    if let Some(map) = idmap {
+        // Not before: entering cgroups takes who the monitor is.
+        steps.guest(Step::TakeIds {
+            ids: map.setup,
+            new_network: unshared.has(Namespaces::NET),
+        });
     }
     steps.guest(Step::IsolateMounts);
     if let Some((source, target)) = rootfs {

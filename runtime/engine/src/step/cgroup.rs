@@ -5,6 +5,7 @@
 //! writes `0` to `tasks` itself, which does not wait.
 
 mod answers;
+mod giving;
 mod making;
 
 use lxc_kernel::{Errno, Result, SysError, cgroup, file};
