@@ -26,6 +26,7 @@ pub mod monitor;
 pub mod origin;
 pub mod request;
 mod rundir;
+pub mod scope;
 pub mod start;
 pub mod step;
 pub mod terminal;

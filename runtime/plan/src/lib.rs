@@ -23,7 +23,7 @@ mod start;
 mod step;
 pub mod users;
 
-pub use attach::{AttachPlan, AttachRequest, Elevated, RunningFacts};
+pub use attach::{AttachPlan, AttachRequest, Elevated, JoinedIds, RunningFacts};
 pub use cgroup::{CgroupNames, needs_device_program, used as used_hierarchies};
 pub use facts::{HierarchyFact, HostFacts, Layout, RootfsFact};
 pub use hooks::{HookKind, HookRun};

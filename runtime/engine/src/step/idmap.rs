@@ -28,6 +28,19 @@ pub fn range(range: &IdRange) -> Range {
     }
 }
 
+/// The same as a line of a configuration says it.
+pub fn configured(range: &Range) -> IdRange {
+    IdRange {
+        kind: match range.kind {
+            Kind::User => IdKind::User,
+            Kind::Group => IdKind::Group,
+        },
+        inside: range.inside,
+        host: range.outside,
+        count: range.count,
+    }
+}
+
 /// Writes the maps of the guest, whose pid this is.
 pub fn write(map: &IdmapPlan, guest: i32) -> std::result::Result<(), Problem> {
     let ranges: Vec<Range> = map.ranges.iter().map(range).collect();
