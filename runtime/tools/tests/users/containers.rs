@@ -229,3 +229,44 @@ fn a_directory_of_another_owner_is_not_taken() {
     assert_eq!(owner(&there).0, 0);
     lab.is_as(&before);
 }
+
+/// What a start needs and lacks is said before anything is made of it.
+#[test]
+fn a_start_without_what_its_maps_need_is_refused() {
+    const TEST: &str = "a_start_without_what_its_maps_need_is_refused";
+    let Some(town) = Town::with_tools(TEST) else {
+        return;
+    };
+    let alice = Who::Alice;
+    let create = ["-n", "c1", "-t", "busybox"];
+    town.tool(alice, Side::Ours, "lxc-create", &create)
+        .run()
+        .exits(0);
+    let start = town.program(Side::Ours, "lxc-start");
+    let before = town.lab.census();
+    let refused = |words: &[&str], said: &str| {
+        let words: Vec<&str> = words
+            .iter()
+            .chain(&[start.as_str(), "-n", "c1"])
+            .copied()
+            .collect();
+        let ran = town.call(alice, &words).run().exits(1);
+        ran.complains(said).complains("(lxc.idmap, ");
+        town.lab.is_as(&before);
+    };
+    refused(&["setpriv", "--no-new-privs"], "NoNewPrivileges=no");
+    refused(&["env", "PATH=/nowhere"], "package uidmap");
+    let home = town.home(alice);
+    let remedy = format!("setfacl -m u:{ALICES}:x {}'", home.display());
+    let mode = |bits| {
+        let mode: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(bits);
+        fs::set_permissions(&home, mode).expect("the test is root");
+    };
+    mode(0o700);
+    refused(&["env"], &remedy);
+    mode(0o755);
+    let config = town.container(alice, "c1").join("config");
+    let text = fs::read_to_string(&config).expect("the test is root");
+    fs::write(&config, text.replace("g 0 200000", "g 0 300000")).expect("the test is root");
+    refused(&["env"], "usermod --add-subgids 300000-365535 alice");
+}
