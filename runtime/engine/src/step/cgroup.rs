@@ -120,6 +120,19 @@ impl Cgroups {
         Ok(true)
     }
 
+    /// The container's cgroup in each hierarchy: its path below the hierarchy's mount, its directory.
+    pub fn payloads(&self) -> impl Iterator<Item = (&HierarchyFact, String, BorrowedFd<'_>)> {
+        self.places.iter().filter_map(|place| {
+            let directory = place.payload.as_ref()?;
+            let path = format!("{}/{}", place.fact.base, self.payload_name());
+            Some((
+                &place.fact,
+                path.trim_matches('/').to_string(),
+                directory.as_fd(),
+            ))
+        })
+    }
+
     /// The directory a monitor is born in on v2.
     pub fn monitor_unified(&self) -> Option<BorrowedFd<'_>> {
         let place = self.places.iter().find(|p| p.fact.unified)?;
