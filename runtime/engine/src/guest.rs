@@ -170,6 +170,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         // The host's steps never come here: the plan says whose they are.
         Step::CreateCgroup { .. }
         | Step::LimitCgroup { .. }
+        | Step::CreateInnerCgroup { .. }
         | Step::OpenConsole
         | Step::OpenConsoleLog { .. }
         | Step::PinRootfs { .. }

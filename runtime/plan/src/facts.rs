@@ -1,7 +1,7 @@
 //! What was found out about the host, and only what the configuration at hand needs.
 
 /// Facts about the host, gathered by the engine just before a plan is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostFacts {
     /// Effective user id of the monitor.
     pub euid: u32,
@@ -54,9 +54,10 @@ pub enum Layout {
 }
 
 /// What `lxc.rootfs.path` names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum RootfsFact {
     /// The configuration names none: the host's root is used.
+    #[default]
     NotSet,
     /// Nothing there.
     Missing,

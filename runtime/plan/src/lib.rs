@@ -22,7 +22,7 @@ mod start;
 mod step;
 
 pub use attach::{AttachPlan, AttachRequest, Elevated, RunningFacts};
-pub use cgroup::{CgroupNames, needs_device_program};
+pub use cgroup::{CgroupNames, needs_device_program, used as used_hierarchies};
 pub use facts::{HierarchyFact, HostFacts, Layout, RootfsFact};
 pub use hooks::{HookKind, HookRun};
 pub use mounts::{PlannedMount, sources as mount_sources};

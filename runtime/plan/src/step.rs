@@ -48,6 +48,11 @@ pub enum Step {
         /// Value.
         value: String,
     },
+    /// Create the cgroup for the processes below the one with the limits.
+    CreateInnerCgroup {
+        /// Its name.
+        name: String,
+    },
     /// Allocate the console from the host's devpts.
     OpenConsole,
     /// Open the log the console is copied to.
@@ -241,6 +246,7 @@ impl Step {
             Step::RunHook(_) => "run-hook",
             Step::CreateCgroup { .. } => "create-cgroup",
             Step::LimitCgroup { .. } => "limit-cgroup",
+            Step::CreateInnerCgroup { .. } => "create-inner-cgroup",
             Step::OpenConsole => "open-console",
             Step::OpenConsoleLog { .. } => "open-console-log",
             Step::PinRootfs { .. } => "pin-rootfs",
@@ -281,6 +287,12 @@ impl fmt::Display for Step {
         match self {
             Step::RunHook(h) => write!(f, "run the {} hook '{}'", h.kind.name(), h.command),
             Step::CreateCgroup { path } => write!(f, "create the cgroup {path}"),
+            Step::CreateInnerCgroup { name } => {
+                write!(
+                    f,
+                    "create the cgroup {name} for the processes, below the one with the limits"
+                )
+            }
             Step::LimitCgroup { file, value, .. } => {
                 write!(f, "write {value} to the cgroup's {file}")
             }
