@@ -151,16 +151,17 @@ impl Cgroups {
         Ok(true)
     }
 
-    /// The container's cgroup in each hierarchy: its path below the hierarchy's mount, its directory.
+    /// The cgroup that holds the container's processes, in each hierarchy: its path below the
+    /// hierarchy's mount, its directory.
     pub fn payloads(&self) -> impl Iterator<Item = (&HierarchyFact, String, BorrowedFd<'_>)> {
         self.places.iter().filter_map(|place| {
-            let directory = place.payload.as_ref()?;
-            let path = format!("{}/{}", place.fact.base, self.payload_name());
-            Some((
-                &place.fact,
-                path.trim_matches('/').to_string(),
-                directory.as_fd(),
-            ))
+            let payload = place.payload.as_ref()?;
+            let mut path = format!("{}/{}", place.fact.base, self.payload_name());
+            if let (Some(_), Some(inner)) = (&payload.inner, &self.names.inner) {
+                path = format!("{path}/{inner}");
+            }
+            let path = path.trim_matches('/').to_string();
+            Some((&place.fact, path, payload.container()))
         })
     }
 
