@@ -1,29 +1,13 @@
 //! Where a container's cgroups are, and what is written into them when.
 
+mod names;
+
+pub use names::{CgroupNames, used};
+
 use crate::{HostFacts, Layout, Refusal};
 use lxc_config::{Capabilities, CgroupAccess, CgroupMountKind, CgroupSetting, Located, Values};
 
 use crate::step::CgroupView;
-
-/// The cgroups of one container, relative to each hierarchy's base and without the suffix (`-1`, …)
-/// that is appended when the name is taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CgroupNames {
-    /// The monitor's own.
-    pub monitor: String,
-    /// The container's, limited and occupied.
-    pub payload: String,
-}
-
-impl CgroupNames {
-    /// LXC's default names.
-    pub fn of(name: &str) -> CgroupNames {
-        CgroupNames {
-            monitor: format!("lxc.monitor.{name}"),
-            payload: format!("lxc.payload.{name}"),
-        }
-    }
-}
 
 /// CAP_SYS_ADMIN.
 const SYS_ADMIN: u32 = 21;
@@ -86,63 +70,104 @@ pub fn needs_device_program(facts: &HostFacts) -> bool {
     facts.layout() == Layout::Unified
 }
 
-/// Settings that this host's layout cannot take and LXC ignores with a warning.
-pub fn ignored(values: &Values, facts: &HostFacts) -> Option<String> {
-    let (count, key, want) = match facts.layout() {
-        Layout::Unified => (values.cgroup1.len(), "lxc.cgroup", "a cgroup v1 controller"),
-        Layout::Legacy | Layout::Hybrid => {
-            (values.cgroup2.len(), "lxc.cgroup2", "a pure cgroup v2 host")
-        }
-        Layout::None => (
-            values.cgroup1.len() + values.cgroup2.len(),
-            "lxc.cgroup",
-            "a writable hierarchy",
-        ),
-    };
-    (count > 0).then(|| format!("{count} lines of {key}.* have no effect here: they need {want}"))
+/// The key above the device rules in force.
+pub fn device_key(facts: &HostFacts) -> &'static str {
+    match needs_device_program(facts) {
+        true => "lxc.cgroup2",
+        false => "lxc.cgroup",
+    }
 }
 
-/// What `lxc.mount.auto = cgroup…` mounts on /sys/fs/cgroup, if anything.
-pub fn view(values: &Values, facts: &HostFacts) -> Result<Option<CgroupView>, Refusal> {
+/// Settings that this host cannot take and LXC ignores with a warning: one sentence for each version
+/// of cgroups, naming every key and its first place.
+pub fn ignored(values: &Values, facts: &HostFacts) -> Vec<String> {
+    const V1: &str = "a cgroup v1 controller that this user may use";
+    const V2: &str = "a host with cgroup v2 alone";
+    const ANY: &str = "a cgroup hierarchy that this user may write to";
+    let (v1, v2) = (
+        ("lxc.cgroup", &values.cgroup1),
+        ("lxc.cgroup2", &values.cgroup2),
+    );
+    let lost = match facts.layout() {
+        Layout::Unified => vec![(v1, V1)],
+        Layout::Legacy | Layout::Hybrid => vec![(v2, V2)],
+        Layout::None => vec![(v1, ANY), (v2, ANY)],
+    };
+    let sentences = lost.into_iter().filter_map(|((key, list), want)| {
+        let named = keys_of(key, list);
+        (!named.is_empty()).then(|| format!("no effect here, because it takes {want}: {named}"))
+    });
+    sentences.collect()
+}
+
+/// Each key once, with the place of its first line.
+fn keys_of(key: &str, list: &[Located<CgroupSetting>]) -> String {
+    let mut named: Vec<(&str, String)> = Vec::new();
+    for setting in list {
+        let file = setting.value.file.as_str();
+        if named.iter().all(|(known, _)| *known != file) {
+            named.push((file, format!("{key}.{file} ({})", setting.origin)));
+        }
+    }
+    let named: Vec<String> = named.into_iter().map(|(_, text)| text).collect();
+    named.join(", ")
+}
+
+/// What `lxc.mount.auto = cgroup…` mounts on /sys/fs/cgroup, if anything; `own_namespace` = the guest
+/// has a cgroup namespace of its own.
+pub fn view(
+    values: &Values,
+    facts: &HostFacts,
+    own_namespace: bool,
+) -> Result<Option<CgroupView>, Refusal> {
     let Some(wanted) = values.mount_auto.cgroup else {
         return Ok(None);
     };
     let layout = facts.layout();
     let admin = keeps(&values.caps, SYS_ADMIN);
     let force = wanted.force || !admin || layout == Layout::Unified;
-    if facts.cgroup_namespace && !force {
+    if own_namespace && !force {
         // The guest's init mounts them itself; a cgroup namespace makes that safe.
         return Ok(None);
     }
-    let remedy = "leave out lxc.mount.auto = cgroup, or let the container's init mount cgroups";
-    if !facts.cgroup_namespace {
-        return Err(Refusal::not_yet(
-            "lxc.mount.auto = cgroup on a kernel without cgroup namespaces",
-            remedy,
-        ));
-    }
     let read_only = wanted.access == Some(CgroupAccess::Ro);
     let has_unified = facts.cgroups.iter().any(|h| h.unified);
-    match (layout, wanted.kind) {
-        (Layout::Unified, _) => Ok(Some(CgroupView::Unified { read_only })),
-        (_, CgroupMountKind::Unified) if has_unified => Ok(Some(CgroupView::Unified { read_only })),
-        (_, CgroupMountKind::Unified) => Err(Refusal::new(
+    let names_unified = wanted.kind == CgroupMountKind::Unified;
+    if names_unified && !has_unified {
+        return Err(Refusal::new(
             "lxc.mount.auto = cgroup2 needs a cgroup v2 hierarchy and this host has none",
             "mount cgroup2 on the host, or use lxc.mount.auto = cgroup",
-        )),
+        ));
+    }
+    match (layout, wanted.kind) {
         (Layout::None, _) => Ok(None),
+        (Layout::Unified, _) | (_, CgroupMountKind::Unified) if own_namespace => {
+            Ok(Some(CgroupView::Unified { read_only }))
+        }
+        // Mounted without a namespace it would be the whole host's.
+        (Layout::Unified, _) | (_, CgroupMountKind::Unified) => Err(Refusal::new(
+            "cgroup v2 can be mounted only for a container with a cgroup namespace of its own",
+            "leave cgroup out of lxc.namespace.keep, or leave cgroups out of lxc.mount.auto",
+        )),
+        (_, CgroupMountKind::Own) if !own_namespace => {
+            let access = wanted.access.unwrap_or(match admin {
+                true => CgroupAccess::Rw,
+                false => CgroupAccess::Mixed,
+            });
+            Ok(Some(CgroupView::Bound {
+                above_read_only: access != CgroupAccess::Rw,
+                read_only,
+            }))
+        }
         _ => {
-            let mut mounts = Vec::new();
-            for hierarchy in &facts.cgroups {
-                let name = hierarchy
-                    .mount
-                    .rsplit('/')
-                    .next()
-                    .unwrap_or_default()
-                    .to_string();
-                mounts.push((name, hierarchy.unified, hierarchy.controllers.clone()));
-            }
-            Ok(Some(CgroupView::Legacy { mounts, read_only }))
+            let mounts = facts.cgroups.iter().map(|hierarchy| {
+                let name = hierarchy.directory().to_string();
+                (name, hierarchy.unified, hierarchy.controllers.clone())
+            });
+            Ok(Some(CgroupView::Legacy {
+                mounts: mounts.collect(),
+                read_only,
+            }))
         }
     }
 }
