@@ -71,6 +71,7 @@ pub fn start(
         let origin = origin.map(|first| format!("lxc.idmap, {}", first.origin));
         steps.add(Side::Host, Step::WriteIdmap(map.clone()), origin);
     }
+    shifted_rootfs(&mut steps, values, facts, rootfs.as_ref())?;
     let nics = match network {
         Network::Shared => Vec::new(),
         Network::Own { veths, nics } => {
@@ -126,6 +127,26 @@ impl Steps {
             self.add(side, Step::RunHook(run), Some(origin));
         }
     }
+}
+
+/// The rootfs with shifted ids is the monitor's to make, as soon as there is a user namespace.
+fn shifted_rootfs(
+    steps: &mut Steps,
+    values: &Values,
+    facts: &HostFacts,
+    rootfs: Option<&(String, String)>,
+) -> Result<(), Refusal> {
+    let (Some((source, _)), Some(options)) = (rootfs, &values.rootfs.options) else {
+        return Ok(());
+    };
+    if let Some(ids) = &options.options.idmap {
+        idmap::check_shift(ids, values, facts)
+            .map_err(|refusal| refusal.at("lxc.rootfs.options", &options.origin))?;
+        let origin = Some(format!("lxc.rootfs.options, {}", options.origin));
+        let (source, ids) = (source.clone(), ids.clone());
+        steps.add(Side::Host, Step::ShiftRootfs { source, ids }, origin);
+    }
+    Ok(())
 }
 
 /// Before the guest exists: whatever can fail without a guest fails here, cheaply.

@@ -206,6 +206,7 @@ fn act(
         Step::CreateInnerCgroup { name } => monitor.live.cgroups.create_inner(name)?,
         Step::CloneGuest { .. } => host::clone_guest(plan, monitor, world)?,
         Step::WriteIdmap(map) => host::write_idmap(map, monitor)?,
+        Step::ShiftRootfs { source, ids } => host::shift_rootfs(source, ids, monitor)?,
         Step::GiveCgroup { group } => monitor.live.cgroups.give_to_group(*group),
         Step::CreateVeth(veth) => host::create_veth(veth, plan, monitor, world, undo)?,
         Step::LimitDevice { file, value } => host::limit_device(file, value, &monitor.live)?,

@@ -2,6 +2,7 @@
 //! resolved inside the rootfs once; the mount is moved onto that descriptor.
 
 use crate::guest::GuestWorld;
+use crate::step::idmapped_mount;
 use lxc_config::{Bind, Create, MountEntry, MountOptions, ProcMode, SysMode, attr};
 use lxc_kernel::{Errno, Result, SysError, file, inroot::Root, mount};
 use lxc_plan::{CgroupView, PlannedMount};
@@ -118,6 +119,7 @@ fn attach_entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()
     let options = &planned.entry.options;
     // The source first: without one, nothing is created in the rootfs.
     let mounted = source_of(&planned.entry, world)?;
+    idmapped_mount::ask(&planned.entry, &mounted, world)?;
     let root = world.root()?;
     let target = match options.create {
         Some(Create::Dir) => root.mkdirs(&planned.target, 0o755)?,
