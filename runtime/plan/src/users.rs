@@ -106,10 +106,11 @@ pub fn mapped_root(ranges: &[IdRange]) -> Option<(u32, u32)> {
     Some((host(IdKind::User)?, host(IdKind::Group)?))
 }
 
-/// Everything that keeps the caller from living under these maps; empty = nothing is known to.
-pub fn findings(ranges: &[IdRange], facts: &UserFacts) -> Vec<Refusal> {
+/// Everything that keeps the caller from living under these maps, written by `writer`; empty = nothing
+/// is known to.
+pub fn findings(ranges: &[IdRange], facts: &UserFacts, writer: &MapWriter) -> Vec<Refusal> {
     let mut found = kernel(facts);
-    match writer(ranges, facts) {
+    match writer {
         MapWriter::Tools { .. } => {
             found.extend(powerless(facts));
             found.extend(ranges::ungranted(ranges, facts));
@@ -135,7 +136,9 @@ pub(crate) fn check(values: &Values, facts: Option<&UserFacts>) -> Result<(), Re
     let (Some(first), Some(facts)) = (values.idmap.first(), facts) else {
         return Ok(());
     };
-    match findings(&plain(&values.idmap), facts).into_iter().next() {
+    let ranges = plain(&values.idmap);
+    let writer = writer(&ranges, facts);
+    match findings(&ranges, facts, &writer).into_iter().next() {
         Some(finding) => Err(finding.at("lxc.idmap", &first.origin)),
         None => Ok(()),
     }
@@ -240,4 +243,47 @@ fn maps_hosts_root() -> Refusal {
         "only root can map the host's user 0",
         "map other ids in lxc.idmap, or run this as root",
     )
+}
+
+/// The maps with the caller's own ids beside the others, where they are not mapped yet: each at the
+/// lowest id that is free inside.
+pub fn with_own(ranges: &[IdRange], uid: u32, gid: u32) -> Vec<IdRange> {
+    let mut all = ranges.to_vec();
+    for (kind, host) in [(IdKind::User, uid), (IdKind::Group, gid)] {
+        if inside(&all, kind, host).is_some() {
+            continue;
+        }
+        let inside = free(&all, kind);
+        all.push(IdRange {
+            kind,
+            inside,
+            host,
+            count: 1,
+        });
+    }
+    all
+}
+
+/// What the host's id is called inside; `None` if it is not mapped.
+pub fn inside(ranges: &[IdRange], kind: IdKind, host: u32) -> Option<u32> {
+    let mut same = ranges.iter().filter(|range| range.kind == kind);
+    same.find_map(|range| {
+        let distance = host.checked_sub(range.host)?;
+        (distance < range.count).then(|| range.inside + distance)
+    })
+}
+
+/// The lowest id that means nothing inside yet.
+fn free(ranges: &[IdRange], kind: IdKind) -> u32 {
+    let mut lowest = 0;
+    let covers = |range: &&IdRange, id: u32| {
+        range.kind == kind
+            && id
+                .checked_sub(range.inside)
+                .is_some_and(|d| d < range.count)
+    };
+    while let Some(range) = ranges.iter().find(|range| covers(range, lowest)) {
+        lowest = range.inside + range.count;
+    }
+    lowest
 }

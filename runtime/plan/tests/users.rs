@@ -5,7 +5,7 @@
 use lxc_config::{IdKind, IdRange};
 use lxc_plan::users::{
     AclEntry, AclTag, DirectoryFact, MapWriter, SubidFact, ToolFact, UserFacts, UsernsFact,
-    findings, mapped_root, writer,
+    findings, mapped_root, with_own, writer,
 };
 use rstest::rstest;
 
@@ -83,7 +83,8 @@ fn directory(path: &str, uid: u32, gid: u32, mode: u32) -> DirectoryFact {
 }
 
 fn told(ranges: &str, facts: &UserFacts) -> Vec<String> {
-    let found = findings(&map(ranges), facts);
+    let ranges = map(ranges);
+    let found = findings(&ranges, facts, &writer(&ranges, facts));
     found.iter().map(ToString::to_string).collect()
 }
 
@@ -185,11 +186,14 @@ fn the_own_ids_need_no_grant() {
     assert_eq!(told(alone, &facts), Vec::<String>::new());
     assert_eq!(told("u 0 1000 2, g 0 1001 1", &facts).len(), 2);
     let mut facts = alice();
-    let usual = map(&format!("{USUAL}, u 65536 1000 1, g 65536 1001 1"));
-    assert!(matches!(writer(&usual, &facts), MapWriter::Tools { .. }));
-    assert!(findings(&usual, &facts).is_empty());
+    let usual = format!("{USUAL}, u 65536 1000 1, g 65536 1001 1");
+    assert!(matches!(
+        writer(&map(&usual), &facts),
+        MapWriter::Tools { .. }
+    ));
+    assert_eq!(told(&usual, &facts), Vec::<String>::new());
     facts.egid = 7;
-    assert_eq!(findings(&usual, &facts).len(), 1);
+    assert_eq!(told(&usual, &facts).len(), 1);
 }
 
 /// LXC takes the tools wherever they are, so root too needs a grant there; the host's root they
@@ -285,4 +289,19 @@ fn the_first_closed_directory_is_named() {
         found[0].contains("setfacl -m u:100000:x /home/alice'"),
         "{found:?}"
     );
+}
+
+/// As LXC numbers them.
+#[rstest]
+#[case("u 0 200000 1000, g 0 200000 1000", "u 1000 1000 1, g 1000 1001 1")]
+#[case("u 0 200000 10, u 100 200100 5, g 0 1 1", "u 10 1000 1, g 1 1001 1")]
+#[case("u 10 200100 5, u 0 200000 10, g 5 1 1", "u 15 1000 1, g 0 1001 1")]
+#[case("u 0 1000 1, g 0 1000 2", "")]
+#[case("u 5 1000 1", "g 0 1001 1")]
+fn the_own_ids_are_mapped_to_what_is_free(#[case] ranges: &str, #[case] more: &str) {
+    let mut wanted = map(ranges);
+    if !more.is_empty() {
+        wanted.extend(map(more));
+    }
+    assert_eq!(with_own(&map(ranges), 1000, 1001), wanted);
 }

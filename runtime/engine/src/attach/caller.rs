@@ -11,7 +11,7 @@ use crate::message;
 use crate::request::Request;
 use crate::wire::Client;
 use lxc_kernel::process::{self, Cloned, ForkTurn};
-use lxc_kernel::{Errno, SysError, fd, pty, pty::Pty, signals, socket};
+use lxc_kernel::{Errno, SysError, fd, pty, pty::Pty, signals, socket, users};
 use lxc_plan::{AttachPlan, AttachRequest, Namespaces};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -154,6 +154,10 @@ fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
         true => asked(client.cgroup_context(), name)?.map_or_else(Vec::new, |c| c.fds),
         false => Vec::new(),
     };
+    let scope = match plan.enter_cgroup && users::euid() != 0 {
+        true => asked(client.systemd_scope(), name)?,
+        false => None,
+    };
     let seccomp_profile = match plan.seccomp {
         true => asked(client.config_item("lxc.seccomp.profile"), name)?,
         false => None,
@@ -168,6 +172,7 @@ fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
     Ok(Ready {
         order: Order {
             init_pid,
+            scope,
             join: plan.join.0,
             directory: plan.directory,
             cwd: std::env::current_dir()

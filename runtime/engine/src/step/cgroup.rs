@@ -46,6 +46,8 @@ impl Payload {
 pub struct Cgroups {
     /// Hierarchies in the order of /proc/PID/cgroup.
     pub places: Vec<Place>,
+    /// The systemd unit that they are in, if one was made for them.
+    pub scope: Option<String>,
     names: CgroupNames,
     suffix: String,
     /// Held as long as a process of ours is responsible for this suffix: an empty directory whose
@@ -72,6 +74,7 @@ impl Cgroups {
         }
         let mut cgroups = Cgroups {
             places,
+            scope: None,
             names,
             suffix: String::new(),
             lock: None,

@@ -126,7 +126,7 @@ fn not_granted(range: &IdRange, granted: &[&SubidRange], facts: &UserFacts) -> R
     };
     let correct = match granted {
         [] => String::new(),
-        _ => "; or use granted ids in lxc.idmap".to_owned(),
+        _ => "; or map only granted ids".to_owned(),
     };
     Refusal::new(
         format!("the {what} ids {wanted} may not be mapped: {has}"),

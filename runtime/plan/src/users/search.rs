@@ -1,5 +1,6 @@
 //! Whether root of a container may pass the directories above its rootfs.
 
+use super::inside;
 use crate::Refusal;
 use lxc_config::{IdKind, IdRange};
 
@@ -70,10 +71,7 @@ pub(super) fn closed(
 
 /// Root of a user namespace has its capabilities over what belongs to mapped ids.
 fn has_power(directory: &DirectoryFact, ranges: &[IdRange]) -> bool {
-    let mapped = |kind, id: u32| {
-        let hits = |range: &IdRange| id.checked_sub(range.host).is_some_and(|d| d < range.count);
-        ranges.iter().any(|range| range.kind == kind && hits(range))
-    };
+    let mapped = |kind, id| inside(ranges, kind, id).is_some();
     mapped(IdKind::User, directory.uid) && mapped(IdKind::Group, directory.gid)
 }
 
