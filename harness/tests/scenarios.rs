@@ -35,7 +35,7 @@ fn the_repositorys_scenarios_are_right() {
         assert!(!scenario.kernels.is_empty(), "{}", scenario.file);
     }
     let in_ci = scenarios.iter().filter(|scenario| scenario.ci).count();
-    // Each costs some seconds of every test run.
+    // Each costs some seconds of every test run: two kernels, three machines.
     assert!(
         (12..=40).contains(&in_ci),
         "{in_ci} scenarios belong to every test run"
