@@ -163,7 +163,9 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
                 .into()
         }
         (Step::CloneGuest { .. }, Errno::PERM) => {
-            "creating namespaces needs root; start the container as root".into()
+            "creating namespaces needs root, or lxc.idmap lines for the ids granted to this user; and \
+             user namespaces must be allowed (sysctl user.max_user_namespaces)"
+                .into()
         }
         (Step::CloneGuest { .. }, Errno::NOSPC) => {
             "a limit in /proc/sys/user/max_*_namespaces is reached; raise it".into()

@@ -76,6 +76,7 @@ pub fn start(
         Network::Shared => Vec::new(),
         Network::Own { veths, nics } => {
             for veth in veths {
+                for_root(&veth, values, facts)?;
                 let origin = format!("lxc.net.{}", veth.index);
                 steps.add(Side::HostBeside, Step::CreateVeth(veth), Some(origin));
             }
@@ -127,6 +128,23 @@ impl Steps {
             self.add(side, Step::RunHook(run), Some(origin));
         }
     }
+}
+
+/// An ordinary user may not make network devices of the host.
+fn for_root(veth: &crate::VethPlan, values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
+    if facts.euid == 0 {
+        return Ok(());
+    }
+    let key = format!("lxc.net.{}.type", veth.index);
+    let refusal = Refusal::not_yet(
+        "a network device (veth) for an ordinary user's container",
+        "use the types empty or none, or start the container as root",
+    );
+    let device = values.net.iter().find(|it| it.index == veth.index);
+    Err(match device {
+        Some(device) => refusal.at(&key, &device.origin),
+        None => refusal,
+    })
 }
 
 /// The rootfs with shifted ids is the monitor's to make, as soon as there is a user namespace.
