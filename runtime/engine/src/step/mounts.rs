@@ -107,6 +107,7 @@ fn present(found: Result<OwnedFd>) -> Result<Option<OwnedFd>> {
 pub fn entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()> {
     match attach_entry(planned, world) {
         Err(error) if planned.entry.options.optional => {
+            mount::abandon_prepared();
             world.note(2, format!("skipped {}: {error}", planned.shown()));
             Ok(())
         }
