@@ -119,6 +119,9 @@ impl Container {
             in_place: false,
             pidfile,
             default_mount_point: Installation::discover().mount_point(),
+            login: (!config.values().idmap.is_empty())
+                .then(lxc_engine::caller_login)
+                .flatten(),
             cgroup_pattern,
             cgroup_use,
             log: log::target(config),

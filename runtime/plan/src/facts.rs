@@ -1,5 +1,7 @@
 //! What was found out about the host, and only what the configuration at hand needs.
 
+use crate::users::UserFacts;
+
 /// Facts about the host, gathered by the engine just before a plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostFacts {
@@ -25,6 +27,8 @@ pub struct HostFacts {
     pub last_capability: u32,
     /// Device rules that name a path, resolved: `/dev/kvm rw` → `c 10:232 rw`; or why not.
     pub device_paths: Vec<(String, Result<String, String>)>,
+    /// What id maps depend on; `None` without any.
+    pub users: Option<UserFacts>,
 }
 
 /// One cgroup hierarchy.

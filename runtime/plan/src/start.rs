@@ -6,7 +6,7 @@ use crate::namespaces::Chosen;
 use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
 use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
-use crate::{cgroup, devices, mounts, namespaces, network, root};
+use crate::{IdmapPlan, cgroup, devices, idmap, mounts, namespaces, network, root, users};
 
 /// CAP_NET_ADMIN.
 const NET_ADMIN: u32 = 12;
@@ -20,6 +20,8 @@ pub struct StartPlan {
     pub namespaces: Namespaces,
     /// Of these, the ones the guest makes itself after the clone.
     pub unshared: Namespaces,
+    /// Its user namespace, if it gets one with maps of its own.
+    pub idmap: Option<IdmapPlan>,
     /// The rootfs and where it is mounted.
     pub rootfs: Option<(String, String)>,
     /// Steps in order; those of one side run in this order.
@@ -41,6 +43,8 @@ pub fn start(
     request: &StartRequest,
 ) -> Result<StartPlan, Refusal> {
     lsm(values, facts)?;
+    let idmap = idmap::choose(values, facts)?;
+    users::check(values, facts.users.as_ref())?;
     let network = network::network(values)?;
     let rootfs = root::rootfs(values, facts, request)?;
     let program = program(values, request, rootfs.is_some())?;
@@ -53,8 +57,21 @@ pub fn start(
         unshared,
     } = chosen;
     let mut steps = Steps::default();
-    host_steps(&mut steps, values, facts, request, rootfs.as_ref())?;
+    let idmap = idmap.filter(|_| namespaces.has(Namespaces::USER));
+    host_steps(
+        &mut steps,
+        values,
+        facts,
+        request,
+        rootfs.as_ref(),
+        idmap.as_ref(),
+    )?;
     steps.host(Step::CloneGuest { namespaces });
+    if let Some(map) = &idmap {
+        let origin = values.idmap.first();
+        let origin = origin.map(|first| format!("lxc.idmap, {}", first.origin));
+        steps.add(Side::Host, Step::WriteIdmap(map.clone()), origin);
+    }
     let nics = match network {
         Network::Shared => Vec::new(),
         Network::Own { veths, nics } => {
@@ -73,6 +90,7 @@ pub fn start(
         &rootfs,
         nics,
         chosen,
+        idmap.as_ref(),
         &mut warnings,
     )?;
     ready_steps(&mut steps, values, facts, &mut warnings)?;
@@ -82,6 +100,7 @@ pub fn start(
         name: request.name.clone(),
         namespaces,
         unshared,
+        idmap,
         rootfs,
         steps: steps.0,
         warnings,
@@ -117,6 +136,7 @@ fn host_steps(
     facts: &HostFacts,
     request: &StartRequest,
     rootfs: Option<&(String, String)>,
+    idmap: Option<&IdmapPlan>,
 ) -> Result<(), Refusal> {
     if let Some(profile) = &values.seccomp_profile
         && !facts.confined
@@ -133,12 +153,15 @@ fn host_steps(
         let path = log.value.clone();
         steps.add(Side::Host, Step::OpenConsoleLog { path }, Some(origin));
     }
-    if let Some((source, _)) = rootfs {
+    // Root of a user namespace cannot make a file system of the host read-only.
+    if let Some((source, _)) = rootfs
+        && idmap.is_none()
+    {
         steps.host(Step::PinRootfs {
             path: source.clone(),
         });
     }
-    cgroup_steps(steps, values, facts, request)
+    cgroup_steps(steps, values, facts, request, idmap)
 }
 
 /// The cgroup is made and limited before anybody lives in it.
@@ -147,6 +170,7 @@ fn cgroup_steps(
     values: &Values,
     facts: &HostFacts,
     request: &StartRequest,
+    idmap: Option<&IdmapPlan>,
 ) -> Result<(), Refusal> {
     // Also where there are no cgroups: what contradicts itself is to be corrected.
     let pattern = request.cgroup_pattern.as_deref();
@@ -182,6 +206,9 @@ fn cgroup_steps(
             origin.map(|inner| format!("lxc.cgroup.dir.container.inner, {}", inner.origin));
         steps.add(Side::Host, Step::CreateInnerCgroup { name }, origin);
     }
+    if let Some(map) = idmap {
+        steps.host(Step::GiveCgroup { group: map.host.1 });
+    }
     Ok(())
 }
 
@@ -199,6 +226,7 @@ fn guest_steps(
     rootfs: &Option<(String, String)>,
     nics: Vec<crate::NicPlan>,
     chosen: Chosen,
+    idmap: Option<&IdmapPlan>,
     warnings: &mut Vec<String>,
 ) -> Result<(), Refusal> {
     let Chosen {
@@ -210,6 +238,13 @@ fn guest_steps(
     if facts.layout() != Layout::None || unshared.has(Namespaces::CGROUP) {
         let new_namespace = unshared.has(Namespaces::CGROUP);
         steps.guest(Step::EnterCgroup { new_namespace });
+    }
+    if let Some(map) = idmap {
+        // Not before: entering cgroups takes who the monitor is.
+        steps.guest(Step::TakeIds {
+            ids: map.setup,
+            new_network: unshared.has(Namespaces::NET),
+        });
     }
     steps.guest(Step::IsolateMounts);
     if let Some((source, target)) = rootfs {

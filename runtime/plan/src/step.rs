@@ -1,7 +1,7 @@
 //! The steps of a start: what is done, on which side, said in the same words everywhere
 //! (`--plan`, log, errors, fault tests).
 
-use crate::{HookRun, Namespaces, NicPlan, PlannedMount, RootfsMountOptions, VethPlan};
+use crate::{HookRun, IdmapPlan, Namespaces, NicPlan, PlannedMount, RootfsMountOptions, VethPlan};
 use lxc_config::{ProcMode, SysMode};
 use std::fmt;
 
@@ -74,6 +74,23 @@ pub enum Step {
     CloneGuest {
         /// What it gets of its own.
         namespaces: Namespaces,
+    },
+    /// Write the id maps of the guest's user namespace.
+    WriteIdmap(
+        /// The maps.
+        IdmapPlan,
+    ),
+    /// Make the container's root a manager of its cgroup.
+    GiveCgroup {
+        /// The host's id of the group that gets it.
+        group: u32,
+    },
+    /// Wait for the id maps and become somebody in them.
+    TakeIds {
+        /// User and group inside.
+        ids: (u32, u32),
+        /// Make the network namespace now: made before the maps, its files would belong to nobody.
+        new_network: bool,
     },
     /// Create a veth pair, one end on the host, one in the guest.
     CreateVeth(VethPlan),
@@ -252,6 +269,9 @@ impl Step {
             Step::PinRootfs { .. } => "pin-rootfs",
             Step::CompileSeccomp { .. } => "compile-seccomp",
             Step::CloneGuest { .. } => "clone-guest",
+            Step::WriteIdmap(_) => "write-idmap",
+            Step::GiveCgroup { .. } => "give-cgroup",
+            Step::TakeIds { .. } => "take-ids",
             Step::CreateVeth(_) => "create-veth",
             Step::EnterCgroup { .. } => "enter-cgroup",
             Step::IsolateMounts => "isolate-mounts",
@@ -304,6 +324,17 @@ impl fmt::Display for Step {
                 write!(
                     f,
                     "create the guest process with new namespaces ({namespaces})"
+                )
+            }
+            Step::WriteIdmap(map) => write!(f, "map the ids {map} of the user namespace"),
+            Step::GiveCgroup { group } => {
+                write!(f, "give the container's cgroup to the group {group}")
+            }
+            Step::TakeIds { ids, .. } => {
+                write!(
+                    f,
+                    "become user {}, group {} of the user namespace",
+                    ids.0, ids.1
                 )
             }
             Step::CreateVeth(veth) => write!(f, "{veth}"),

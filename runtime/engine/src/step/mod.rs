@@ -6,6 +6,7 @@ pub mod cgroup_view;
 pub mod dev;
 pub mod devices;
 pub mod identity;
+pub mod idmap;
 pub mod leftovers;
 pub mod mounts;
 pub mod network;
