@@ -1,4 +1,4 @@
-//! proc, sysfs, cgroups and what the configuration mounts. Every target is a descriptor that was
+//! proc, sysfs and what the configuration mounts. Every target is a descriptor that was
 //! resolved inside the rootfs once; the mount is moved onto that descriptor.
 
 use crate::guest::GuestWorld;
