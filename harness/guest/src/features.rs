@@ -69,6 +69,7 @@ fn one(watch: &mut Watch, feature: Feature) -> Had {
         Feature::Uidmap => uidmap(),
         Feature::LxcTests => is_here("/usr/bin/lxc-test-exit-code"),
         Feature::Bash => is_here("/bin/bash"),
+        Feature::GnuCoreutils => is_here("/opt/gnu/bin/mktemp"),
         Feature::Apparmor => apparmor(),
         Feature::Seccomp => in_child(watch, 0, filter),
     }
