@@ -1,8 +1,8 @@
 //! Facts about the host, gathered when a configuration needs them and not before.
 
 use lxc_config::Values;
-use lxc_kernel::{Result, SysError, caps, cgroup, file, users};
-use lxc_plan::{HierarchyFact, HostFacts, RootfsFact};
+use lxc_kernel::{Result, SysError, caps, cgroup, core_scheduling, file, procfs, users};
+use lxc_plan::{HierarchyFact, HostFacts, KernelFacts, RootfsFact};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -78,7 +78,38 @@ pub fn gather(
         }),
         last_capability: caps::last_cap(),
         device_paths: device_paths(values),
+        kernel: kernel(values),
+        shared: Vec::new(),
     }
+}
+
+/// What the kernel offers, as far as the configuration asks for it.
+fn kernel(values: &Values) -> KernelFacts {
+    let time = &values.time;
+    let asks_for_time = time.boot.origin.is_some()
+        || time.monotonic.origin.is_some()
+        || values.namespaces != lxc_config::Namespaces::Usual;
+    let time_file = Path::new("/proc/self/ns/time");
+    KernelFacts {
+        time_namespace: asks_for_time
+            && rustix::fs::access(time_file, rustix::fs::Access::EXISTS).is_ok(),
+        core_scheduling: values.sched_core
+            && core_scheduling::support() != core_scheduling::Support::No,
+        missing: missing(lxc_plan::written_paths(values)),
+    }
+}
+
+/// Those of the paths below /proc that are no files of the kernel's.
+fn missing(mut paths: Vec<String>) -> Vec<String> {
+    if paths.is_empty() {
+        return paths;
+    }
+    // Where /proc cannot be used that is said by the step that needs it.
+    let Ok(proc) = procfs::Proc::private().or_else(|_| procfs::Proc::host()) else {
+        return Vec::new();
+    };
+    paths.retain(|path| !proc.has(path));
+    paths
 }
 
 fn rootfs(path: &str) -> RootfsFact {
@@ -104,7 +135,7 @@ fn apparmor() -> bool {
 
 /// `Seccomp:` of the own status other than 0; a line that is missing counts as confined, because
 /// then nothing is known.
-fn confined() -> bool {
+pub fn confined() -> bool {
     let Ok(status) = file::read_path(Path::new("/proc/self/status"), PROC_MAX) else {
         return false;
     };

@@ -39,13 +39,21 @@ impl NamespacesOf {
 }
 
 const PROC_MAGIC: u64 = 0x9fa0;
-const NSFS_MAGIC: u64 = 0x6e73_6673;
+pub(crate) const NSFS_MAGIC: u64 = 0x6e73_6673;
 const ROOT_INODE: u64 = 1;
 
 impl Proc {
     /// The procfs at /proc.
     pub fn host() -> Result<Proc> {
         Proc::from_fd(open_dir(Path::new("/proc"))?)
+    }
+
+    /// A procfs of the calling process' pid namespace that is mounted nowhere: nobody can put anything
+    /// upon its files, and it goes with this handle.
+    ///
+    /// EPERM in a user namespace that sees no whole procfs already.
+    pub fn private() -> Result<Proc> {
+        Proc::from_fd(crate::mount::new_mount("proc", None, &[], 0)?)
     }
 
     /// Takes the root directory of a procfs; anything else is refused with ENODEV.
@@ -80,12 +88,21 @@ impl Proc {
 
     /// Opens a namespace of a process: `net`, `mnt`, `pid_for_children`, …
     pub fn open_ns(&self, pid: i32, ns: &str) -> Result<OwnedFd> {
-        let args = || format!("\"/proc/{pid}/ns/{ns}\"");
+        self.open_ns_of(&pid.to_string(), ns)
+    }
+
+    /// The same of the calling process, whatever its pid is where this procfs was mounted.
+    pub fn open_own_ns(&self, ns: &str) -> Result<OwnedFd> {
+        self.open_ns_of("self", ns)
+    }
+
+    fn open_ns_of(&self, who: &str, ns: &str) -> Result<OwnedFd> {
+        let args = || format!("\"/proc/{who}/ns/{ns}\"");
         let word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
         if ns.is_empty() || !ns.bytes().all(word) {
             return Err(SysError::new("openat", args(), Errno::INVAL));
         }
-        let dir = self.open(&format!("{pid}/ns"), OFlags::PATH | OFlags::DIRECTORY)?;
+        let dir = self.open(&format!("{who}/ns"), OFlags::PATH | OFlags::DIRECTORY)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         // The last step is the kernel's own link to the namespace; what it opened is checked.
         let ns = retry(|| openat(&dir, ns, flags, Mode::empty())).called("openat", args)?;
@@ -94,6 +111,11 @@ impl Proc {
             return Err(SysError::new("openat", args(), Errno::XDEV));
         }
         Ok(ns)
+    }
+
+    /// Whether there is such a file, with no link and no other mount on the way.
+    pub fn has(&self, rel: &str) -> bool {
+        self.open(rel, OFlags::PATH).is_ok()
     }
 
     /// The namespaces of a process, to be told from those of others.

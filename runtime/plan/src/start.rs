@@ -6,7 +6,7 @@ use crate::namespaces::Chosen;
 use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
 use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
-use crate::{cgroup, devices, mounts, namespaces, network, root};
+use crate::{cgroup, devices, mounts, namespaces, network, root, settings};
 
 /// CAP_NET_ADMIN.
 const NET_ADMIN: u32 = 12;
@@ -49,11 +49,27 @@ pub fn start(
     let Chosen {
         own: namespaces,
         unshared,
+        joined,
     } = namespaces::choose(values, facts, network != Network::Shared)?;
+    let network = match namespaces.has(Namespaces::NET) {
+        true => network,
+        false => {
+            warnings.extend(network::not_made(&network));
+            Network::Shared
+        }
+    };
 
     let mut steps = Steps::default();
     host_steps(&mut steps, values, facts, request, rootfs.as_ref())?;
+    for (joined, origin) in joined {
+        let origin = format!("lxc.namespace.share.{}, {origin}", joined.name);
+        steps.add(Side::Host, Step::OpenNamespace(joined), Some(origin));
+    }
     steps.host(Step::CloneGuest { namespaces });
+    if values.sched_core {
+        core_scheduling(&mut steps, facts)?;
+    }
+    steps.0.extend(settings::proc_steps(values, facts)?);
     let nics = match network {
         Network::Shared => Vec::new(),
         Network::Own { veths, nics } => {
@@ -71,6 +87,7 @@ pub fn start(
         request,
         &rootfs,
         nics,
+        namespaces,
         unshared,
         &mut warnings,
     )?;
@@ -118,7 +135,7 @@ fn host_steps(
     rootfs: Option<&(String, String)>,
 ) -> Result<(), Refusal> {
     if let Some(profile) = &values.seccomp_profile
-        && !facts.confined
+        && loads_filter(values, facts)
     {
         let path = profile.value.clone();
         let origin = format!("lxc.seccomp.profile, {}", profile.origin);
@@ -173,6 +190,7 @@ fn guest_steps(
     request: &StartRequest,
     rootfs: &Option<(String, String)>,
     nics: Vec<crate::NicPlan>,
+    own: Namespaces,
     unshared: Namespaces,
     warnings: &mut Vec<String>,
 ) -> Result<(), Refusal> {
@@ -182,7 +200,12 @@ fn guest_steps(
         let new_namespace = unshared.has(Namespaces::CGROUP);
         steps.guest(Step::EnterCgroup { new_namespace });
     }
-    steps.guest(Step::IsolateMounts);
+    if own.has(Namespaces::TIME) {
+        steps.guest(Step::NewTimeNamespace(settings::clock_offsets(values)));
+    }
+    if own.has(Namespaces::MNT) {
+        steps.guest(Step::IsolateMounts);
+    }
     if let Some((source, target)) = rootfs {
         steps.hooks(Side::Guest, HookKind::PreMount, values);
         let step = Step::MountRootfs {
@@ -196,14 +219,20 @@ fn guest_steps(
             .map(|p| format!("lxc.rootfs.path, {}", p.origin));
         steps.add(Side::Guest, step, origin);
     }
-    if let Some(name) = &values.uts_name {
+    if let Some(name) = values
+        .uts_name
+        .as_ref()
+        .filter(|_| own.has(Namespaces::UTS))
+    {
         steps.add(
             Side::Guest,
             Step::SetHostname(name.clone()),
             Some("lxc.uts.name".into()),
         );
     }
-    steps.guest(Step::NewKeyring);
+    if !values.keyring_session {
+        steps.guest(Step::NewKeyring);
+    }
     if autodev {
         steps.guest(Step::MountDev {
             size: match values.autodev.tmpfs_size {
@@ -248,6 +277,8 @@ fn guest_steps(
             Some("lxc.net".into()),
         );
     }
+    // With the network's devices there and the host's /proc still in reach.
+    steps.0.extend(settings::sysctl_steps(values, facts)?);
     if own_root {
         steps.guest(Step::SwitchRoot);
         if autodev && values.mount_auto.proc.is_some() {
@@ -277,13 +308,14 @@ fn guest_steps(
         );
     }
     if let Some(profile) = &values.seccomp_profile {
-        if facts.confined {
+        if loads_filter(values, facts) {
+            steps.guest(Step::LoadSeccomp);
+        } else {
             warnings.push(format!(
-                "the monitor already runs under a seccomp filter: {} is not loaded",
+                "the monitor already runs under a seccomp filter: {} is not loaded \
+                 (lxc.seccomp.allow_nesting = 1 loads it nevertheless)",
                 profile.value
             ));
-        } else {
-            steps.guest(Step::LoadSeccomp);
         }
     }
     steps.hooks(Side::Guest, HookKind::Start, values);
@@ -327,6 +359,25 @@ fn ready_steps(steps: &mut Steps, values: &Values, facts: &HostFacts) -> Result<
         }
     }
     steps.hooks(Side::HostAtReady, HookKind::StartHost, values);
+    steps.0.extend(settings::limit_steps(values));
+    Ok(())
+}
+
+/// A filter on top of another only where that is asked for.
+fn loads_filter(values: &Values, facts: &HostFacts) -> bool {
+    !facts.confined || values.seccomp_allow_nesting
+}
+
+fn core_scheduling(steps: &mut Steps, facts: &HostFacts) -> Result<(), Refusal> {
+    if !facts.kernel.core_scheduling {
+        return Err(Refusal::new(
+            "lxc.sched.core = 1 asks for core scheduling, and this kernel does not support it (Linux \
+             5.14, CONFIG_SCHED_CORE)",
+            "remove lxc.sched.core",
+        ));
+    }
+    let origin = Some("lxc.sched.core".to_string());
+    steps.add(Side::HostBeside, Step::NewSchedulingCookie, origin);
     Ok(())
 }
 
@@ -415,18 +466,40 @@ fn program(values: &Values, request: &StartRequest, own_root: bool) -> Result<Pr
         argv.push("/sbin/init".into());
     }
     let mut env: Vec<(String, String)> = Vec::new();
-    for var in &values.environment {
+    for var in values.environment.iter().chain(&values.environment_runtime) {
         env.retain(|(name, _)| *name != var.value.name);
         env.push((var.value.name.clone(), var.value.value.clone()));
     }
     env.retain(|(name, _)| name != "container");
     env.push(("container".into(), "lxc".into()));
+    for (key, id) in [
+        ("lxc.init.uid", values.init.uid),
+        ("lxc.init.gid", values.init.gid),
+    ]
+    .into_iter()
+    .chain(
+        values
+            .init
+            .groups
+            .iter()
+            .map(|group| ("lxc.init.groups", *group)),
+    ) {
+        if id == u32::MAX {
+            return Err(Refusal::new(
+                format!("{key} = {id} is no id: it is what 'unchanged' is called to the kernel"),
+                "name another",
+            ));
+        }
+    }
+    let groups = &values.init.groups;
     Ok(Program {
         argv,
         env,
         cwd: values.init.cwd.as_ref().map(|c| c.value.clone()),
         uid: values.init.uid,
         gid: values.init.gid,
+        groups: (!groups.is_empty()).then(|| groups.clone()),
+        death_signal: values.monitor.pdeath,
         mini_init: request.mini_init,
     })
 }

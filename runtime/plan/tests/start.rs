@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 use lxc_config::Config;
-use lxc_plan::{HierarchyFact, HostFacts, RootfsFact, Side, StartPlan, StartRequest, Step};
+use lxc_plan::{
+    HierarchyFact, HostFacts, KernelFacts, RootfsFact, Side, StartPlan, StartRequest, Step,
+};
 use rstest::rstest;
 
 const BUSYBOX: &str = "\
@@ -74,6 +76,8 @@ fn host(layout: &str) -> HostFacts {
         fstab: None,
         last_capability: 40,
         device_paths: Vec::new(),
+        kernel: KernelFacts::default(),
+        shared: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The start, told from the host's side; the guest's side is [`crate::guest`].
 
+mod birth;
 mod host;
 mod listen;
 
@@ -10,6 +11,7 @@ use crate::guest::{self, step_failed};
 use crate::message::{self, GuestNic, ToGuest};
 use crate::monitor::Monitor;
 use crate::request::MonitorRequest;
+use crate::sharing;
 use crate::undo::UndoStack;
 use lxc_config::{Config, ConsolePath};
 use lxc_kernel::seccomp::Filter;
@@ -24,6 +26,17 @@ struct HostWorld {
     console: Option<Pty>,
     console_log: Option<OwnedFd>,
     nics: Vec<GuestNic>,
+    joined: Vec<Joined>,
+}
+
+/// A namespace of others, open.
+struct Joined {
+    namespace: lxc_plan::Namespaces,
+    /// `net namespace of c3`.
+    what: String,
+    /// The key that asks for it.
+    origin: String,
+    fd: OwnedFd,
 }
 
 /// Starts the container: hooks, facts, plan, steps. On failure everything is undone in reverse and
@@ -75,7 +88,8 @@ fn plan(
         default_mount_point: asked.default_mount_point.clone(),
     };
     let mount_point = request.default_mount_point.as_deref();
-    let facts = facts::gather(config.values(), hierarchies.to_vec(), mount_point);
+    let mut facts = facts::gather(config.values(), hierarchies.to_vec(), mount_point);
+    facts.shared = sharing::facts(config.values(), asked);
     Ok(lxc_plan::start(config.values(), &facts, &request)?)
 }
 
@@ -185,7 +199,11 @@ fn act(
                 .cgroups
                 .limit(*unified, file, value.as_bytes())?;
         }
+        Step::OpenNamespace(joined) => host::open_namespace(joined, monitor, world)?,
         Step::CloneGuest { .. } => host::clone_guest(plan, monitor, world)?,
+        Step::NewSchedulingCookie => host::new_scheduling_cookie(monitor)?,
+        Step::WriteProcFile { path, value } => host::write_proc_file(path, value, monitor)?,
+        Step::LimitResource(limit) => host::limit_resource(limit, monitor)?,
         Step::CreateVeth(veth) => host::create_veth(veth, plan, monitor, world, undo)?,
         Step::LimitDevice { file, value } => {
             monitor.live.cgroups.limit(false, file, value.as_bytes())?;
@@ -200,6 +218,8 @@ fn act(
         }
         // The guest's steps never come here: the plan says whose they are.
         Step::EnterCgroup { .. }
+        | Step::NewTimeNamespace(_)
+        | Step::WriteSysctl { .. }
         | Step::IsolateMounts
         | Step::MountRootfs { .. }
         | Step::SetHostname(_)
