@@ -306,7 +306,14 @@ pub fn run_destroy(
     values: &Values,
 ) -> std::result::Result<(), Failure> {
     let mount = values.rootfs.mount.as_deref();
-    let environment = HookEnvironment::new(name, config_file, values, mount);
+    let mut environment = HookEnvironment::new(name, config_file, values, mount);
+    // Said only by a monitor, as with LXC.
+    environment.variables.retain(|(name, _)| {
+        !matches!(
+            name.as_str(),
+            "LXC_CGNS_AWARE" | "LXC_LOG_LEVEL" | "LXC_HOOK_VERSION"
+        )
+    });
     for run in HookRun::all(HookKind::Destroy, &values.hooks) {
         let verdict = spawn(&run, &environment, &[]).and_then(|mut running| {
             wait_for_end(&mut running)?;

@@ -57,7 +57,7 @@ fn life(lab: &Lab, side: Side, version: u8) -> BTreeMap<String, String> {
     fs::create_dir_all(&mount).expect("ours");
     let mut lines = format!(
         "lxc.hook.version = {version}\nlxc.rootfs.mount = {}\nlxc.console.logfile = {}\n\
-         lxc.environment = A=1\nlxc.hook.start = /record start 'two words'\n",
+         lxc.environment = A=1\nlxc.hook.start = /record\n",
         mount.display(),
         lab.files().join("console.log").display(),
     );
@@ -68,7 +68,10 @@ fn life(lab: &Lab, side: Side, version: u8) -> BTreeMap<String, String> {
         );
     }
     let name = lab.busybox("c1", &lines);
-    let inside = RECORD.replace("DIRECTORY/$kind", "/recorded");
+    // Debian's looks for a file of the whole line's name: this hook has no words of its own there.
+    let inside = RECORD
+        .replace("kind=$1; shift", "")
+        .replace("DIRECTORY/$kind", "/recorded");
     let path = lab.rootfs(&name).join("record");
     fs::write(&path, inside).expect("ours");
     rustix::fs::chmod(&path, rustix::fs::Mode::from_raw_mode(0o755)).expect("ours");

@@ -11,7 +11,7 @@ use support::{Lab, Peer, Side, eventually};
 const OWNER: &str = "tf";
 
 const LINES: &str = "lxc.sysctl.net.ipv4.ip_forward = 1\nlxc.sysctl.net.ipv4.ip_local_port_range = 40000 50000\n\
-lxc.proc.oom_score_adj = 17\nlxc.prlimit.nofile = 512:1024\nlxc.prlimit.core = 0\nlxc.prlimit.nice = unlimited\n\
+lxc.proc.oom_score_adj = 17\nlxc.prlimit.nofile = 512:1024\nlxc.prlimit.core = 0\n\
 lxc.init.groups = 5,7\n";
 
 #[test]

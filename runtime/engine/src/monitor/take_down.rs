@@ -110,19 +110,19 @@ impl Monitor {
 
     fn run_stop_hooks(&mut self, target: &str) {
         self.hooks.set("LXC_TARGET", target.to_string());
-        let runs = HookRun::all(HookKind::Stop, &self.live.config.values().hooks);
-        if runs.is_empty() {
-            return;
-        }
         let mut extra = Vec::new();
         for (name, fd) in &self.live.namespace_fds {
             let path = Monitor::fd_path(fd);
-            if self.hooks.version == 1 {
-                self.hooks
-                    .set(&format!("LXC_{}_NS", name.to_uppercase()), path);
-            } else {
+            if self.hooks.version == 0 {
                 extra.push(format!("{name}:{path}"));
             }
+            // With both versions, as LXC has it; what runs after the stop hooks still finds the names.
+            self.hooks
+                .set(&format!("LXC_{}_NS", name.to_uppercase()), path);
+        }
+        let runs = HookRun::all(HookKind::Stop, &self.live.config.values().hooks);
+        if runs.is_empty() {
+            return;
         }
         if let Err(failure) = self.run_hooks(&runs, &extra) {
             log::error!("{failure}");

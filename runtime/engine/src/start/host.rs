@@ -120,11 +120,11 @@ pub(super) fn clone_guest(
     }
 }
 
-/// Stop hooks get paths to the namespaces, which must then outlive init; with version 1 what runs
-/// after them finds the same variables.
+/// Stop hooks get paths to the namespaces, which must then outlive init; what runs after them finds
+/// the same variables.
 pub(super) fn keep_namespaces(namespaces: Namespaces, monitor: &mut Monitor) -> Result<()> {
     let hooks = &monitor.live.config.values().hooks;
-    let told = !hooks.stop.is_empty() || (hooks.version == 1 && !hooks.post_stop.is_empty());
+    let told = !hooks.stop.is_empty() || !hooks.post_stop.is_empty();
     if !told || namespaces == Namespaces::default() {
         return Ok(());
     }
