@@ -1,6 +1,8 @@
 //! The removal of a container that has stopped: its rootfs, wherever that is, and its directory.
 
 use crate::directory;
+use crate::failure::Failure;
+use crate::mapped::Mapped;
 use lxc_config::Values;
 use std::fmt;
 use std::path::Path;
@@ -16,6 +18,8 @@ pub enum Unremoved {
     NotYet(String),
     /// The kernel refused.
     Failed(String),
+    /// More than a sentence.
+    Told(Failure),
 }
 
 impl fmt::Display for Unremoved {
@@ -25,6 +29,7 @@ impl fmt::Display for Unremoved {
             | Unremoved::BadConfig(text)
             | Unremoved::NotYet(text)
             | Unremoved::Failed(text) => f.write_str(text),
+            Unremoved::Told(failure) => write!(f, "{failure}"),
         }
     }
 }
@@ -42,20 +47,47 @@ pub fn refuse_what_others_need(name: &str, own: &Path) -> Result<(), Unremoved> 
     Ok(())
 }
 
+/// How a caller that is not root gets at what belongs to root of the container; `None` where it needs
+/// no other way.
+pub fn through(values: Option<&Values>) -> Result<Option<Mapped>, Unremoved> {
+    let ranges: Vec<_> = values
+        .into_iter()
+        .flat_map(|values| &values.idmap)
+        .map(|range| range.value)
+        .collect();
+    if ranges.is_empty() || crate::caller_ids().0 == 0 {
+        return Ok(None);
+    }
+    Mapped::check(&ranges, None)
+        .map(Some)
+        .map_err(Unremoved::Told)
+}
+
 /// Removes the rootfs that `values` name and the container's directory `own`.
 ///
 /// # Errors
 /// The first thing that could not be removed; what comes after it stays.
-pub fn remove(own: &Path, values: Option<&Values>) -> Result<(), Unremoved> {
+pub fn remove(
+    own: &Path,
+    values: Option<&Values>,
+    mapped: Option<&Mapped>,
+) -> Result<(), Unremoved> {
     if let Some(values) = values {
-        remove_rootfs(own, values)?;
+        remove_rootfs(own, values, mapped)?;
     }
-    directory::remove(own, &["snaps"])
-        .map_err(|e| Unremoved::Failed(format!("cannot remove {}\n  {e}", own.display())))
+    remove_tree(own, &["snaps"], mapped)
+}
+
+fn remove_tree(path: &Path, keep: &[&str], mapped: Option<&Mapped>) -> Result<(), Unremoved> {
+    match mapped {
+        Some(mapped) => mapped.remove(path, keep).map_err(Unremoved::Told),
+        None => directory::remove(path, keep)
+            .map_err(|e| Unremoved::Failed(format!("cannot remove {}\n  {e}", path.display()))),
+    }
 }
 
 /// The rootfs, wherever it is — but never a directory that holds more than it.
-fn remove_rootfs(own: &Path, values: &Values) -> Result<(), Unremoved> {
+fn remove_rootfs(own: &Path, values: &Values, mapped: Option<&Mapped>) -> Result<(), Unremoved> {
     let Some(path) = &values.rootfs.path else {
         return Ok(());
     };
@@ -95,6 +127,5 @@ fn remove_rootfs(own: &Path, values: &Values) -> Result<(), Unremoved> {
         );
         return Err(Unremoved::NotYet(text));
     }
-    directory::remove(&real, &[])
-        .map_err(|e| Unremoved::Failed(format!("cannot remove the rootfs {}\n  {e}", path.value)))
+    remove_tree(&real, &[], mapped)
 }

@@ -86,23 +86,23 @@ impl Proc {
         write_once(file.as_fd(), data)
     }
 
+    /// Opens a namespace of the calling process, which may always do that.
+    pub fn open_own_ns(&self, ns: &str) -> Result<OwnedFd> {
+        let own = self.without_self("self")?;
+        let pid = own.parse().map_err(|_| {
+            SysError::new("readlinkat", format!("\"self\": {own:?}"), Errno::BADMSG)
+        })?;
+        self.open_ns(pid, ns)
+    }
+
     /// Opens a namespace of a process: `net`, `mnt`, `pid_for_children`, …
     pub fn open_ns(&self, pid: i32, ns: &str) -> Result<OwnedFd> {
-        self.open_ns_of(&pid.to_string(), ns)
-    }
-
-    /// The same of the calling process, whatever its pid is where this procfs was mounted.
-    pub fn open_own_ns(&self, ns: &str) -> Result<OwnedFd> {
-        self.open_ns_of("self", ns)
-    }
-
-    fn open_ns_of(&self, who: &str, ns: &str) -> Result<OwnedFd> {
-        let args = || format!("\"/proc/{who}/ns/{ns}\"");
+        let args = || format!("\"/proc/{pid}/ns/{ns}\"");
         let word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
         if ns.is_empty() || !ns.bytes().all(word) {
             return Err(SysError::new("openat", args(), Errno::INVAL));
         }
-        let dir = self.open(&format!("{who}/ns"), OFlags::PATH | OFlags::DIRECTORY)?;
+        let dir = self.open(&format!("{pid}/ns"), OFlags::PATH | OFlags::DIRECTORY)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         // The last step is the kernel's own link to the namespace; what it opened is checked.
         let ns = retry(|| openat(&dir, ns, flags, Mode::empty())).called("openat", args)?;

@@ -39,10 +39,11 @@ impl Container {
         }
         removal::refuse_what_others_need(&name, &own)?;
         let values = self.config().map(|config| config.values());
+        let mapped = removal::through(values)?;
         if let Some(values) = values {
             hooks::run_destroy(&name, &self.config_file.to_string_lossy(), values)?;
         }
-        Ok(removal::remove(&own, values)?)
+        Ok(removal::remove(&own, values, mapped.as_ref())?)
     }
 }
 
@@ -51,6 +52,7 @@ impl From<Unremoved> for Error {
         let kind = match why {
             Unremoved::BadConfig(_) => ErrorKind::BadConfig,
             Unremoved::NotYet(_) => ErrorKind::NotImplemented,
+            Unremoved::Told(failure) => return Error::from(failure),
             Unremoved::InUse(_) | Unremoved::Failed(_) => ErrorKind::Other,
         };
         Error::new(kind, why.to_string())

@@ -127,6 +127,10 @@ pub fn choose(values: &Values, facts: &HostFacts, own_network: bool) -> Result<C
         ));
     }
     let mut unshared = Namespaces::default();
+    if own.has(Namespaces::USER.with(Namespaces::NET)) {
+        // Who its files belong to is decided when it is made, and needs the id maps.
+        unshared = Namespaces::NET;
+    }
     // Its root is the cgroup the process is in when it makes the namespace: with a v1 hierarchy
     // that is only so after the guest has moved itself.
     if own.has(Namespaces::CGROUP) && facts.layout() != Layout::Unified {

@@ -19,19 +19,15 @@ fn host() -> HostFacts {
             base: String::new(),
         }],
         cgroup_namespace: true,
-        apparmor: false,
-        confined: false,
         rootfs: RootfsFact::Directory,
         mount_point_exists: true,
-        fstab: None,
         last_capability: 40,
-        device_paths: Vec::new(),
         kernel: KernelFacts {
             time_namespace: true,
             core_scheduling: true,
             missing: Vec::new(),
         },
-        shared: Vec::new(),
+        ..HostFacts::default()
     }
 }
 

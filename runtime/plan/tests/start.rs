@@ -2,9 +2,7 @@
 #![forbid(unsafe_code)]
 
 use lxc_config::Config;
-use lxc_plan::{
-    HierarchyFact, HostFacts, KernelFacts, RootfsFact, Side, StartPlan, StartRequest, Step,
-};
+use lxc_plan::{HierarchyFact, HostFacts, RootfsFact, Side, StartPlan, StartRequest, Step};
 use rstest::rstest;
 
 const BUSYBOX: &str = "\
@@ -69,15 +67,10 @@ fn host(layout: &str) -> HostFacts {
             _ => Vec::new(),
         },
         cgroup_namespace: true,
-        apparmor: false,
-        confined: false,
         rootfs: RootfsFact::Directory,
         mount_point_exists: true,
-        fstab: None,
         last_capability: 40,
-        device_paths: Vec::new(),
-        kernel: KernelFacts::default(),
-        shared: Vec::new(),
+        ..HostFacts::default()
     }
 }
 

@@ -75,6 +75,10 @@ pub struct Order {
     pub no_new_privs: bool,
     /// Supplementary groups; `None` = none, where the kernel lets them be dropped.
     pub groups: Option<Vec<u32>>,
+    /// User and group to take on in the moment of joining a user namespace.
+    pub setup: Option<(u32, u32)>,
+    /// The host's ids of these two.
+    pub setup_on_host: Option<(u32, u32)>,
     /// Ids.
     pub uid: u32,
     /// Ids.
