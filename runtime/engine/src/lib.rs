@@ -27,6 +27,7 @@ pub mod origin;
 pub mod removal;
 pub mod request;
 mod rundir;
+pub mod scope;
 mod sharing;
 pub mod start;
 pub mod step;

@@ -96,14 +96,12 @@ pub struct JoinedNamespace {
 }
 
 /// The namespaces of one start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chosen {
     /// What the guest ends up with of its own.
     pub own: Namespaces,
     /// Of these, the ones it makes itself after the clone.
     pub unshared: Namespaces,
-    /// What it joins, with the line that says so; in the order in which they have to be joined.
-    pub joined: Vec<(JoinedNamespace, Origin)>,
 }
 
 /// Decides which namespaces the container gets; `own_network` = its configuration wants one.
@@ -140,11 +138,7 @@ pub fn choose(values: &Values, facts: &HostFacts, own_network: bool) -> Result<C
     if own.has(Namespaces::TIME) {
         unshared = unshared.with(Namespaces::TIME);
     }
-    Ok(Chosen {
-        own,
-        unshared,
-        joined,
-    })
+    Ok(Chosen { own, unshared })
 }
 
 fn bit(namespace: lxc_config::Namespace) -> Namespaces {
@@ -298,9 +292,15 @@ fn clocks(values: &Values, facts: &HostFacts, own: Namespaces) -> Result<(), Ref
     Ok(())
 }
 
-/// What is shared, in the order in which it has to be joined: LXC's, the user namespace first because
-/// the others may be its own.
-fn joined(values: &Values, facts: &HostFacts) -> Result<Vec<(JoinedNamespace, Origin)>, Refusal> {
+/// What is shared, with the line that says so, in the order in which it has to be joined: LXC's, the
+/// user namespace first because the others may be its own.
+///
+/// # Errors
+/// One of them is not there.
+pub fn joined(
+    values: &Values,
+    facts: &HostFacts,
+) -> Result<Vec<(JoinedNamespace, Origin)>, Refusal> {
     let mut joined = Vec::with_capacity(values.shared_namespaces.len());
     for shared in &values.shared_namespaces {
         let namespace = bit(shared.value.namespace);

@@ -52,11 +52,12 @@ pub fn start(
     let program = program(values, request, rootfs.is_some())?;
     let mut warnings = cgroup::ignored(values, facts);
 
+    let chosen = namespaces::choose(values, facts, network != Network::Shared)?;
+
     let Chosen {
         own: namespaces,
         unshared,
-        joined,
-    } = namespaces::choose(values, facts, network != Network::Shared)?;
+    } = chosen;
     let network = match namespaces.has(Namespaces::NET) {
         true => network,
         false => {
@@ -75,7 +76,7 @@ pub fn start(
         rootfs.as_ref(),
         idmap.as_ref(),
     )?;
-    for (joined, origin) in joined {
+    for (joined, origin) in namespaces::joined(values, facts)? {
         let origin = format!("lxc.namespace.share.{}, {origin}", joined.name);
         steps.add(Side::Host, Step::OpenNamespace(joined), Some(origin));
     }
@@ -106,8 +107,7 @@ pub fn start(
         request,
         &rootfs,
         nics,
-        namespaces,
-        unshared,
+        chosen,
         idmap.as_ref(),
         &mut warnings,
     )?;
@@ -243,18 +243,21 @@ fn guest_steps(
     request: &StartRequest,
     rootfs: &Option<(String, String)>,
     nics: Vec<crate::NicPlan>,
-    own: Namespaces,
-    unshared: Namespaces,
+    chosen: Chosen,
     idmap: Option<&IdmapPlan>,
     warnings: &mut Vec<String>,
 ) -> Result<(), Refusal> {
+    let Chosen {
+        own: namespaces,
+        unshared,
+    } = chosen;
     let own_root = rootfs.is_some();
     let autodev = values.autodev.enabled && own_root;
     if facts.layout() != Layout::None || unshared.has(Namespaces::CGROUP) {
         let new_namespace = unshared.has(Namespaces::CGROUP);
         steps.guest(Step::EnterCgroup { new_namespace });
     }
-    if own.has(Namespaces::TIME) {
+    if namespaces.has(Namespaces::TIME) {
         steps.guest(Step::NewTimeNamespace(settings::clock_offsets(values)));
     }
     if let Some(map) = idmap {
@@ -264,7 +267,7 @@ fn guest_steps(
             new_network: unshared.has(Namespaces::NET),
         });
     }
-    if own.has(Namespaces::MNT) {
+    if namespaces.has(Namespaces::MNT) {
         steps.guest(Step::IsolateMounts);
     }
     if let Some((source, target)) = rootfs {
@@ -284,7 +287,7 @@ fn guest_steps(
     if let Some(name) = values
         .uts_name
         .as_ref()
-        .filter(|_| own.has(Namespaces::UTS))
+        .filter(|_| namespaces.has(Namespaces::UTS))
     {
         steps.add(
             Side::Guest,
@@ -318,7 +321,8 @@ fn guest_steps(
     steps
         .0
         .extend(mounts::entries(values, facts, request, warnings)?);
-    if let Some(view) = cgroup::view(values, facts)? {
+    let own_cgroups = namespaces.has(Namespaces::CGROUP);
+    if let Some(view) = cgroup::view(values, facts, own_cgroups)? {
         steps.add(
             Side::Guest,
             Step::MountCgroups(view),
@@ -330,7 +334,7 @@ fn guest_steps(
         steps.hooks(Side::Guest, HookKind::Autodev, values);
         steps.guest(Step::PopulateDev);
     }
-    terminals(steps, values, request, own_root);
+    terminals(steps, values, request, own_root)?;
     if !nics.is_empty() {
         // Late, so that the host's netlink work runs beside the guest's mounts.
         steps.add(
@@ -478,7 +482,12 @@ fn console_from_guest(values: &Values, own_root: bool) -> bool {
     values.pty_max > 1 && own_root
 }
 
-fn terminals(steps: &mut Steps, values: &Values, request: &StartRequest, own_root: bool) {
+fn terminals(
+    steps: &mut Steps,
+    values: &Values,
+    request: &StartRequest,
+    own_root: bool,
+) -> Result<(), Refusal> {
     let ttys = if request.mini_init { 0 } else { values.tty_max };
     let pty_max = values.pty_max;
     if own_root && (pty_max > 0 || ttys > 0) {
@@ -496,12 +505,28 @@ fn terminals(steps: &mut Steps, values: &Values, request: &StartRequest, own_roo
         console_is_stdio: console && (request.foreground || from_guest),
         only_terminals: request.mini_init && request.foreground,
         ttys: if own_root { ttys } else { 0 },
-        dir: values.tty_dir.clone(),
+        dir: tty_dir(values)?,
         keep_devpts: pty_max > 0,
     }));
     if own_root {
         steps.guest(Step::LinkDev);
     }
+    Ok(())
+}
+
+/// The directory of the terminals: one directly below /dev, as LXC has it.
+fn tty_dir(values: &Values) -> Result<Option<String>, Refusal> {
+    let Some(written) = &values.tty_dir else {
+        return Ok(None);
+    };
+    let name = written.trim_end_matches('/');
+    if name.is_empty() || name == "." || name == ".." || name.contains('/') {
+        return Err(Refusal::new(
+            format!("lxc.tty.dir = {written} is no directory directly below /dev"),
+            "write a name without slashes, such as lxc",
+        ));
+    }
+    Ok(Some(name.to_string()))
 }
 
 /// Refuses confinement that was asked for and cannot be given, rather than running without it.

@@ -11,7 +11,7 @@ use crate::message;
 use crate::request::Request;
 use crate::wire::Client;
 use lxc_kernel::process::{self, Cloned, ForkTurn};
-use lxc_kernel::{Errno, SysError, core_scheduling, fd, pty, pty::Pty, signals, socket};
+use lxc_kernel::{Errno, SysError, core_scheduling, fd, pty, pty::Pty, signals, socket, users};
 use lxc_plan::{AttachPlan, AttachRequest, Namespaces, ProcessSettings};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -156,6 +156,10 @@ fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
         true => asked(client.cgroup_context(), name)?.map_or_else(Vec::new, |c| c.fds),
         false => Vec::new(),
     };
+    let scope = match plan.enter_cgroup && users::euid() != 0 {
+        true => asked(client.systemd_scope(), name)?,
+        false => None,
+    };
     let seccomp_profile = match plan.seccomp {
         true => asked(client.config_item("lxc.seccomp.profile"), name)?,
         false => None,
@@ -170,6 +174,7 @@ fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
     Ok(Ready {
         order: Order {
             init_pid,
+            scope,
             join: plan.join.0,
             directory: plan.directory,
             cwd: std::env::current_dir()

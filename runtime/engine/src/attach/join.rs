@@ -4,7 +4,7 @@
 use super::report::Word;
 use super::{Given, Order, step};
 use crate::failure::{Failure, FailureKind};
-use crate::message;
+use crate::{message, scope};
 use lxc_kernel::process::{self, CloneSpec, Cloned};
 use lxc_kernel::seccomp::{self, Filter};
 use lxc_kernel::{
@@ -43,6 +43,12 @@ pub fn enter(
     report: &OwnedFd,
     more: u64,
 ) -> std::result::Result<Side, Failure> {
+    if let Some(unit) = &order.scope
+        && let Err(error) = scope::join(unit)
+    {
+        // Whoever is in the scope already, or below it, gets in without that.
+        log::info!("not moved into {unit}: {error}");
+    }
     let mut nest = enter_cgroups(&given.cgroups, order.setup_on_host)
         .map_err(|e| step("enter the container's cgroups", &e))?;
     // From joining to exec the guest may see this process; it must not trace it.

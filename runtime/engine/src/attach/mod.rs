@@ -55,6 +55,8 @@ pub struct HelperRequest {
 pub struct Order {
     /// Init's pid, for kernels that cannot join by pidfd.
     pub init_pid: i32,
+    /// The systemd unit whose cgroup the container's is in, when the caller is not root.
+    pub scope: Option<String>,
     /// CLONE_NEW* bits to join.
     pub join: u64,
     /// Directory that was asked for.
