@@ -4,8 +4,8 @@ pub mod users;
 
 use lxc_config::Values;
 use lxc_kernel::users::euid;
-use lxc_kernel::{Errno, Result, SysError, caps, cgroup, file, mount};
-use lxc_plan::{HierarchyFact, HostFacts, RootfsFact};
+use lxc_kernel::{Errno, Result, SysError, caps, cgroup, core_scheduling, file, mount, procfs};
+use lxc_plan::{HierarchyFact, HostFacts, KernelFacts, RootfsFact};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -129,7 +129,36 @@ pub fn gather(
         device_paths: device_paths(values),
         no_idmapped_mounts: lacks_idmapped_mounts,
         users: users::of_start(values, login),
+        kernel: kernel(values),
+        shared: Vec::new(),
     }
+}
+
+/// What the kernel offers, as far as the configuration asks for it.
+fn kernel(values: &Values) -> KernelFacts {
+    let time = &values.time;
+    let asks_for_time = time.boot.origin.is_some()
+        || time.monotonic.origin.is_some()
+        || values.namespaces != lxc_config::Namespaces::Usual;
+    KernelFacts {
+        time_namespace: asks_for_time && !missing("/proc/self/ns/time"),
+        core_scheduling: values.sched_core
+            && core_scheduling::support() != core_scheduling::Support::No,
+        missing: absent(lxc_plan::written_paths(values)),
+    }
+}
+
+/// Those of the paths below /proc that are no files of the kernel's.
+fn absent(mut paths: Vec<String>) -> Vec<String> {
+    if paths.is_empty() {
+        return paths;
+    }
+    // Where /proc cannot be used that is said by the step that needs it.
+    let Ok(proc) = procfs::Proc::private().or_else(|_| procfs::Proc::host()) else {
+        return Vec::new();
+    };
+    paths.retain(|path| !proc.has(path));
+    paths
 }
 
 /// The text of a small file of the host.
@@ -175,7 +204,7 @@ fn apparmor() -> bool {
 
 /// `Seccomp:` of the own status other than 0; a line that is missing counts as confined, because
 /// then nothing is known.
-fn confined() -> bool {
+pub fn confined() -> bool {
     let Ok(status) = file::read_path(Path::new("/proc/self/status"), PROC_MAX) else {
         return false;
     };

@@ -162,6 +162,44 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
              covered, or, for sysfs, its network is the host's; take the word out of lxc.mount.auto"
                 .into()
         }
+        (Step::NewTimeNamespace(_), Errno::RANGE | Errno::INVAL) => {
+            "no clock can stand before its zero, nor some centuries after it: correct \
+             lxc.time.offset.boot and lxc.time.offset.monotonic"
+                .into()
+        }
+        (Step::NewTimeNamespace(_), Errno::NOSPC) => {
+            "/proc/sys/user/max_time_namespaces is reached; raise it".into()
+        }
+        (Step::WriteSysctl { path, .. }, Errno::NOENT) => format!(
+            "the container's network has no such parameter or device; see /proc/sys/{path} inside"
+        ),
+        (Step::WriteSysctl { .. }, Errno::INVAL | Errno::RANGE) => {
+            "the kernel does not take this value; see sysctl(8) for the parameter".into()
+        }
+        (Step::WriteSysctl { .. }, Errno::PERM | Errno::ACCESS) => {
+            "the parameter is the whole machine's and read-only to this container's user namespace; \
+             set it on the host"
+                .into()
+        }
+        (Step::WriteProcFile { .. }, Errno::INVAL | Errno::RANGE) => {
+            "the kernel does not take this value; see proc(5) for the file".into()
+        }
+        (Step::LimitResource(limit), Errno::PERM) => format!(
+            "{} may be raised only by root, and never above /proc/sys/fs/nr_open (nofile)",
+            limit.name
+        ),
+        (Step::NewKeyring, Errno::DQUOT) => {
+            "this user has as many keys as /proc/sys/kernel/keys allows; raise maxkeys, or set \
+             lxc.keyring.session = 1"
+                .into()
+        }
+        (Step::NewKeyring, _) => {
+            "lxc.keyring.session = 1 goes on with the keyring of whoever starts the container".into()
+        }
+        (Step::NewSchedulingCookie, Errno::INVAL) => {
+            "this kernel has no core scheduling (Linux 5.14, CONFIG_SCHED_CORE); remove lxc.sched.core"
+                .into()
+        }
         (Step::CloneGuest { .. }, Errno::PERM) => {
             "creating namespaces needs root, or lxc.idmap lines for the ids granted to this user; and \
              user namespaces must be allowed (sysctl user.max_user_namespaces)"

@@ -27,6 +27,8 @@ pub struct HookEnvironment {
     pub variables: Vec<(String, String)>,
     /// `lxc.environment`, for hooks on the guest's side.
     pub guest_variables: Vec<(String, String)>,
+    /// `lxc.environment.hooks`, for the same.
+    pub hook_variables: Vec<(String, String)>,
 }
 
 impl HookEnvironment {
@@ -64,14 +66,18 @@ impl HookEnvironment {
             "LXC_HOOK_VERSION",
             Some(if values.hooks.version == 1 { "1" } else { "0" }),
         );
-        let guest = values.environment.iter();
+        let pairs = |list: &[lxc_config::Located<lxc_config::EnvVar>]| {
+            let pair = |v: &lxc_config::Located<lxc_config::EnvVar>| {
+                (v.value.name.clone(), v.value.value.clone())
+            };
+            list.iter().map(pair).collect()
+        };
         HookEnvironment {
             name: name.to_string(),
             version: values.hooks.version,
             variables,
-            guest_variables: guest
-                .map(|v| (v.value.name.clone(), v.value.value.clone()))
-                .collect(),
+            guest_variables: pairs(&values.environment),
+            hook_variables: pairs(&values.environment_hooks),
         }
     }
 
@@ -82,19 +88,45 @@ impl HookEnvironment {
     }
 }
 
-/// Variables that steer programs of the host: an image's configuration must not set them for a hook
-/// that runs with the host's files.
+/// Variables that steer programs of the host: `lxc.environment`, which templates fill from images, must
+/// not set them for a hook that runs with the host's files. `lxc.environment.hooks` is nobody's but the
+/// author's.
 fn steers_programs(name: &str) -> bool {
-    name.starts_with("LD_")
-        || name.starts_with("GLIBC_")
+    // Of the dynamic loader, the C library, shells, interpreters and their libraries.
+    const FAMILIES: [&str; 16] = [
+        "LD_", "GLIBC_", "MALLOC_", "GCONV_", "RES_", "BASH_", "PYTHON", "PERL", "RUBY", "NODE_",
+        "LUA_", "JAVA_", "JDK_", "GIO_", "OPENSSL_", "GIT_",
+    ];
+    const NAMES: [&str; 16] = [
+        "ENV",
+        "IFS",
+        "SHELLOPTS",
+        "BASHOPTS",
+        "PS4",
+        "PROMPT_COMMAND",
+        "CDPATH",
+        "HOSTALIASES",
+        "LOCALDOMAIN",
+        "TMPDIR",
+        "HOME",
+        "SHELL",
+        "EDITOR",
+        "PAGER",
+        "TERMINFO",
+        "TZDIR",
+    ];
+    FAMILIES.iter().any(|family| name.starts_with(family))
         || name.ends_with("PATH")
-        || matches!(name, "ENV" | "BASH_ENV" | "IFS" | "SHELLOPTS" | "PS4")
+        || name.ends_with("_PRELOAD")
+        || name.contains(['(', '%'])
+        || NAMES.contains(&name)
 }
 
 /// A hook that runs.
 pub struct Running {
     /// What it is, for messages.
     pub run: HookRun,
+    pid: i32,
     pidfd: OwnedFd,
     output: OwnedFd,
     text: Vec<u8>,
@@ -118,6 +150,9 @@ pub fn spawn(run: &HookRun, environment: &HookEnvironment, extra: &[String]) -> 
             if !(inside && steers_programs(name)) {
                 set(name, value);
             }
+        }
+        for (name, value) in &environment.hook_variables {
+            set(name, value);
         }
     }
     for (name, value) in &environment.variables {
@@ -149,13 +184,16 @@ pub fn spawn(run: &HookRun, environment: &HookEnvironment, extra: &[String]) -> 
         argv: strings(argv)?,
         env: strings(env.into_iter().map(|(n, v)| format!("{n}={v}")).collect())?,
         fds: vec![(theirs.as_fd(), 1), (theirs.as_fd(), 2)],
-        new_session: false,
+        // On the host a group of its own, so that all of it can be ended; as a session, because in a
+        // group behind the terminal's it could not read what is typed. A guest's goes with the guest.
+        new_session: !(inside || run.kind == HookKind::Start),
         close_from: Some(3),
         reset_signals: true,
     };
-    let (_, pidfd) = process::spawn(&spec)?;
+    let (pid, pidfd) = process::spawn(&spec)?;
     Ok(Running {
         run: run.clone(),
+        pid,
         pidfd,
         output: ours,
         text: Vec::new(),
@@ -163,6 +201,11 @@ pub fn spawn(run: &HookRun, environment: &HookEnvironment, extra: &[String]) -> 
 }
 
 impl Running {
+    /// Its pid, which on the host is its process group's; its own until the verdict is taken.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// Readable when the hook has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
@@ -263,7 +306,14 @@ pub fn run_destroy(
     values: &Values,
 ) -> std::result::Result<(), Failure> {
     let mount = values.rootfs.mount.as_deref();
-    let environment = HookEnvironment::new(name, config_file, values, mount);
+    let mut environment = HookEnvironment::new(name, config_file, values, mount);
+    // Said only by a monitor, as with LXC.
+    environment.variables.retain(|(name, _)| {
+        !matches!(
+            name.as_str(),
+            "LXC_CGNS_AWARE" | "LXC_LOG_LEVEL" | "LXC_HOOK_VERSION"
+        )
+    });
     for run in HookRun::all(HookKind::Destroy, &values.hooks) {
         let verdict = spawn(&run, &environment, &[]).and_then(|mut running| {
             wait_for_end(&mut running)?;

@@ -16,6 +16,7 @@ mod sys;
 
 pub mod caps;
 pub mod cgroup;
+pub mod core_scheduling;
 #[allow(unsafe_code)]
 pub mod device_filter;
 pub mod events;
@@ -28,12 +29,14 @@ pub mod inroot;
 #[allow(unsafe_code)]
 pub mod lock;
 pub mod mount;
+pub mod namespace;
 #[allow(unsafe_code)]
 pub mod netlink;
 pub mod process;
 pub mod procfs;
 mod program;
 pub mod pty;
+pub mod rlimit;
 #[allow(unsafe_code)]
 pub mod seccomp;
 pub mod signals;

@@ -4,7 +4,7 @@ use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
 use lxc_config::Config;
 use lxc_engine::{Failure, attach};
-use lxc_plan::{AttachRequest, Namespaces};
+use lxc_plan::{AttachRequest, Namespaces, ProcessSettings};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -167,12 +167,17 @@ impl Container {
                 .collect()
         };
         let configured = self.config().map(variables).unwrap_or_default();
+        let settings = match self.config() {
+            Some(config) => ProcessSettings::of(config.values()).map_err(Failure::from)?,
+            None => ProcessSettings::default(),
+        };
         let [stdin, stdout, stderr] = &options.streams;
         let attached = attach(&attach::Wish {
             lxcpath: &self.lxcpath,
             name: &self.name,
             request: &request,
             configured: &configured,
+            settings: &settings,
             streams: [borrowed(stdin), borrowed(stdout), borrowed(stderr)],
             terminal: options.terminal,
             log: borrowed(&options.log),

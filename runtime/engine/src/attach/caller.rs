@@ -11,8 +11,8 @@ use crate::message;
 use crate::request::Request;
 use crate::wire::Client;
 use lxc_kernel::process::{self, Cloned, ForkTurn};
-use lxc_kernel::{Errno, SysError, fd, pty, pty::Pty, signals, socket, users};
-use lxc_plan::{AttachPlan, AttachRequest, Namespaces};
+use lxc_kernel::{Errno, SysError, core_scheduling, fd, pty, pty::Pty, signals, socket, users};
+use lxc_plan::{AttachPlan, AttachRequest, Namespaces, ProcessSettings};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -41,6 +41,8 @@ pub struct Wish<'a> {
     pub request: &'a AttachRequest,
     /// What `lxc.environment` of the loaded configuration adds.
     pub configured: &'a [(String, String)],
+    /// What `lxc.prlimit` and `lxc.proc` of the loaded configuration ask for.
+    pub settings: &'a ProcessSettings,
     /// What become 0, 1 and 2 instead of the caller's own; copies are made.
     pub streams: [Option<BorrowedFd<'a>>; 3],
     /// Replace the standard streams that are terminals by a terminal of the container's own.
@@ -179,6 +181,15 @@ fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
                 .ok()
                 .and_then(|d| d.into_os_string().into_string().ok())
                 .unwrap_or_else(|| "/".into()),
+            limits: wish
+                .settings
+                .limits
+                .iter()
+                .map(|limit| (limit.number, limit.soft, limit.hard))
+                .collect(),
+            proc_files: wish.settings.files.clone(),
+            // A cookie that cannot be read cannot be taken over either.
+            same_cores: core_scheduling::cookie(init_pid).is_ok_and(|cookie| cookie != 0),
             personality: plan.personality,
             bounding: plan.bounding,
             no_new_privs: plan.no_new_privs,

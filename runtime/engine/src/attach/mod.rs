@@ -63,6 +63,12 @@ pub struct Order {
     pub directory: Option<String>,
     /// Directory to begin in otherwise; the root if it does not exist inside.
     pub cwd: String,
+    /// Resource limits: number, soft, hard.
+    pub limits: Vec<(u32, Option<u64>, Option<u64>)>,
+    /// Files of its directory in /proc, and what is written there.
+    pub proc_files: Vec<(String, String)>,
+    /// Init's core scheduling cookie is taken over.
+    pub same_cores: bool,
     /// Personality to set.
     pub personality: Option<u64>,
     /// The bounding set to leave.

@@ -62,6 +62,8 @@ pub struct Monitor {
     pub guest_socket: Option<OwnedFd>,
     /// What hooks find.
     pub hooks: HookEnvironment,
+    /// The process group of the hook that runs now.
+    pub hook_group: Option<i32>,
     /// The caller, until it has its answer.
     pub report: Option<OwnedFd>,
     /// How init ended last.
@@ -202,6 +204,12 @@ impl Monitor {
                 libc::SIGHUP => libc::SIGTERM,
                 other => other,
             };
+            let ends = matches!(signal, libc::SIGTERM | libc::SIGINT | libc::SIGQUIT);
+            if let Some(group) = self.hook_group.filter(|_| ends) {
+                log::info!("passing signal {signal} on to the hook that runs");
+                process::signal_group(group, signal)?;
+                continue;
+            }
             log::info!("passing signal {signal} on to init");
             if let Some(init) = &self.live.init {
                 // An init that has just ended takes no signal.
@@ -282,6 +290,17 @@ impl Monitor {
             .add(hook.pidfd(), token::HOOK_ENDED, Interest::READ)?;
         self.poller
             .add(hook.output(), token::HOOK_OUTPUT, Interest::READ)?;
+        self.hook_group = Some(hook.pid());
+        let verdict = self.wait_for_hook(&mut hook);
+        self.hook_group = None;
+        self.poller.remove(hook.pidfd())?;
+        verdict
+    }
+
+    fn wait_for_hook(
+        &mut self,
+        hook: &mut hooks::Running,
+    ) -> Result<std::result::Result<(), Failure>> {
         let mut listening = true;
         let verdict = 'wait: loop {
             for wake in self.turn(None)? {
@@ -302,7 +321,6 @@ impl Monitor {
                 }
             }
         };
-        self.poller.remove(hook.pidfd())?;
         if listening {
             self.poller.remove(hook.output())?;
         }

@@ -12,4 +12,6 @@ pub mod leftovers;
 pub mod mounts;
 pub mod network;
 pub mod rootfs;
+pub mod settings;
+pub mod survivors;
 pub mod terminals;
