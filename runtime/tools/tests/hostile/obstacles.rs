@@ -89,10 +89,10 @@ const DEV_PROC_SYS: &[Target] = &[
     },
     Target {
         path: "sys/fs/cgroup",
-        lines: "lxc.mount.auto =\nlxc.mount.auto = proc cgroup",
+        // By force: with a namespace of cgroups it is left to the init to mount them, as with LXC.
+        lines: "lxc.mount.auto =\nlxc.mount.auto = proc cgroup:mixed:force",
         step: "mount cgroups on /sys/fs/cgroup",
-        // With a namespace of cgroups it is left to the init to mount them, as with LXC.
-        proof: "true",
+        proof: "grep -q ' /sys/fs/cgroup[ /]' /proc/self/mounts",
     },
     Target {
         path: "dev",
