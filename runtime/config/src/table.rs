@@ -148,7 +148,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: cgroups::show_directory,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("tenants/a", "tenants/a")])
     .also_takes(&[("./a//b/", "a/b")])
     .refuses(&["/a", "a/../b", ".."]),
@@ -161,7 +160,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: cgroups::show_directory,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("tenants/a", "tenants/a")])
     .also_takes(&[("./a//b/", "a/b")])
     .refuses(&["/a", "a/../b", ".."]),
@@ -174,7 +172,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: cgroups::show_directory,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("init", "init")])
     .refuses(&["a/b", "a/", ".", ".."]),
     Row::new(
@@ -186,7 +183,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: cgroups::show_directory,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("tenants/a", "tenants/a")])
     .also_takes(&[("./a//b/", "a/b")])
     .refuses(&["/a", "a/../b", ".."]),
@@ -199,7 +195,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: cgroups::show_directory,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("tenants/a", "tenants/a")])
     .also_takes(&[("./a//b/", "a/b")])
     .refuses(&["/a", "a/../b", ".."]),
@@ -212,7 +207,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::flag,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("1", "1"), ("0", "0")])
     .refuses(&["2", "yes"]),
     Row::family(
@@ -434,7 +428,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: idmap::show_ranges,
         },
     )
-    .not_carried_out_yet()
     .takes(&[
         ("u 0 100000 65536", "u 0 100000 65536"),
         ("g 0 100000 65536", "g 0 100000 65536"),
@@ -614,8 +607,7 @@ pub(crate) static TABLE: &[Row] = &[
         "sys nonsense",
         "shmounts:",
         "shmounts::/a",
-    ])
-    .carried_out_but(mounts::shared),
+    ]),
     Row::new(
         "lxc.mount.entry",
         "Mount inside the container, as a line of fstab(5).",
@@ -793,7 +785,7 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .text_form()
-    .not_carried_out_yet()
+    .carried_out_but(crate::mount_entry::option_not_carried_out)
     .takes(&[
         ("ro,noatime,rslave", "ro,noatime,rslave"),
         ("idmap=container", "idmap=container"),

@@ -6,7 +6,7 @@
 use crate::failure::{Failure, FailureKind, StepAt};
 use crate::hooks::HookEnvironment;
 use crate::message::{self, FromGuest, GuestNic, ToGuest};
-use crate::step::{cgroup::Cgroups, dev, identity, mounts, network, rootfs, terminals};
+use crate::step::{cgroup::Cgroups, dev, identity, idmap, mounts, network, rootfs, terminals};
 use crate::{hint, mini_init};
 use lxc_kernel::{Errno, Result, SysError, inroot::Root, process, pty::Pty, seccomp::Filter};
 use lxc_plan::{Planned, Program, Side, StartPlan, Step};
@@ -44,6 +44,8 @@ pub struct GuestWorld<'a> {
     pub hooks: &'a HookEnvironment,
     /// Descriptors up to this number are the caller's gift (LISTEN_FDS).
     pub last_kept_fd: i32,
+    /// Words of the monitor's that came before they were waited for.
+    pub inbox: Vec<(ToGuest, Vec<OwnedFd>)>,
 }
 
 impl GuestWorld<'_> {
@@ -136,8 +138,13 @@ impl From<SysError> for Problem {
 fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Problem> {
     match step {
         Step::EnterCgroup { new_namespace } => identity::enter_cgroup(*new_namespace, world)?,
+        Step::TakeIds { ids, new_network } => idmap::take_ids(*ids, *new_network, world)?,
         Step::IsolateMounts => rootfs::isolate(world)?,
-        Step::MountRootfs { source, target } => rootfs::mount(source, target, world)?,
+        Step::MountRootfs {
+            source,
+            target,
+            options,
+        } => rootfs::mount(source, target, options, world)?,
         Step::SetHostname(name) => process::set_hostname(name)?,
         Step::NewKeyring => identity::new_keyring(world)?,
         Step::MountDev { size } => dev::mount(*size, world)?,
@@ -155,6 +162,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
             network::configure(nics, &devices, world)?;
         }
         Step::SwitchRoot => rootfs::switch(world)?,
+        Step::ReceiveMounts { target } => mounts::receive(target)?,
         Step::NewBootId => identity::new_boot_id(world),
         Step::SetPersonality { bits32 } => identity::set_personality(*bits32)?,
         Step::DropCapabilities(caps) => identity::drop_capabilities(caps)?,
@@ -163,11 +171,14 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         // The host's steps never come here: the plan says whose they are.
         Step::CreateCgroup { .. }
         | Step::LimitCgroup { .. }
+        | Step::CreateInnerCgroup { .. }
         | Step::OpenConsole
         | Step::OpenConsoleLog { .. }
         | Step::PinRootfs { .. }
         | Step::CompileSeccomp { .. }
         | Step::CloneGuest { .. }
+        | Step::WriteIdmap(_)
+        | Step::GiveCgroup { .. }
         | Step::CreateVeth(_)
         | Step::LimitDevice { .. }
         | Step::AttachDeviceProgram(_)
@@ -177,23 +188,41 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
 }
 
 /// Waits for the host's half of the network, if there is one.
-fn wait_for_nics(expected: bool, world: &GuestWorld<'_>) -> Result<Vec<GuestNic>> {
+fn wait_for_nics(expected: bool, world: &mut GuestWorld<'_>) -> Result<Vec<GuestNic>> {
     if !expected {
         return Ok(Vec::new());
     }
-    match message::receive::<ToGuest>(world.socket.as_fd())? {
-        Some((ToGuest::Nics(nics), _)) => Ok(nics),
-        Some((ToGuest::Go, _)) => Err(monitor_lost(Errno::PROTO)),
-        None => Err(monitor_lost(Errno::PIPE)),
+    match next_word(world, |word| matches!(word, ToGuest::Nics(_)))? {
+        (ToGuest::Nics(nics), _) => Ok(nics),
+        _ => Err(monitor_lost(Errno::PROTO)),
     }
 }
 
-fn wait_for_go(world: &GuestWorld<'_>) -> Result<()> {
+fn wait_for_go(world: &mut GuestWorld<'_>) -> Result<()> {
     message::send(world.socket.as_fd(), &FromGuest::Ready, &[])?;
-    match message::receive::<ToGuest>(world.socket.as_fd())? {
-        Some((ToGuest::Go, _)) => Ok(()),
-        Some((ToGuest::Nics(_), _)) => Err(monitor_lost(Errno::PROTO)),
-        None => Err(monitor_lost(Errno::PIPE)),
+    next_word(world, |word| matches!(word, ToGuest::Go)).map(drop)
+}
+
+/// Waits for the word that is wanted. The monitor works beside the guest: words for later steps may
+/// come earlier, and are kept.
+pub fn next_word(
+    world: &mut GuestWorld<'_>,
+    wanted: impl Fn(&ToGuest) -> bool,
+) -> Result<(ToGuest, Vec<OwnedFd>)> {
+    if let Some(index) = world.inbox.iter().position(|(word, _)| wanted(word)) {
+        return Ok(world.inbox.remove(index));
+    }
+    loop {
+        let received = message::receive::<ToGuest>(world.socket.as_fd())?;
+        let (word, fds) = received.ok_or_else(|| monitor_lost(Errno::PIPE))?;
+        if wanted(&word) {
+            return Ok((word, fds));
+        }
+        if matches!(word, ToGuest::Go) {
+            // Nothing comes after it.
+            return Err(monitor_lost(Errno::PROTO));
+        }
+        world.inbox.push((word, fds));
     }
 }
 

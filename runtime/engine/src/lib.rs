@@ -16,18 +16,23 @@ pub mod guest;
 mod hint;
 pub mod hooks;
 pub mod inquiry;
+mod last_word;
 pub mod launch;
 pub mod log;
+pub mod mapped;
 pub mod message;
 mod mini_init;
 pub mod monitor;
 pub mod origin;
 pub mod request;
 mod rundir;
+pub mod scope;
 pub mod start;
 pub mod step;
 pub mod terminal;
 mod undo;
+pub mod unshare;
+pub mod userns;
 pub mod wire;
 
 pub use failure::{Failure, FailureKind};
@@ -37,7 +42,30 @@ pub fn caller_euid() -> u32 {
     lxc_kernel::users::euid()
 }
 
-/// Removes the cgroups that killed monitors of `name` left; returns how many.
-pub fn sweep(name: &str) -> lxc_kernel::Result<u32> {
-    step::leftovers::sweep(name, &facts::cgroups()?)
+/// Effective user and group id of the calling process.
+pub fn caller_ids() -> (u32, u32) {
+    (lxc_kernel::users::euid(), lxc_kernel::users::egid())
+}
+
+/// Login name of the calling process' effective user, if it has one.
+pub fn caller_login() -> Option<String> {
+    facts::users::login(caller_euid())
+}
+
+/// Removes the cgroups that killed monitors of the container `name` left; returns how many.
+///
+/// `place`, `pattern` and `only` are its `lxc.cgroup.dir*` and the installation's `lxc.cgroup.pattern`
+/// and `lxc.cgroup.use`. Settings that contradict each other have left nothing.
+pub fn sweep(
+    name: &str,
+    place: &lxc_config::CgroupPlace,
+    pattern: Option<&str>,
+    only: Option<&str>,
+) -> lxc_kernel::Result<u32> {
+    let found = facts::cgroups(place.relative)?;
+    let wanted = lxc_plan::CgroupNames::choose(name, place, pattern);
+    let (Ok(names), Ok(used)) = (wanted, lxc_plan::used_hierarchies(found, only)) else {
+        return Ok(0);
+    };
+    step::leftovers::sweep(&names, &used)
 }

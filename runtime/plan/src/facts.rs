@@ -1,7 +1,9 @@
 //! What was found out about the host, and only what the configuration at hand needs.
 
+use crate::users::UserFacts;
+
 /// Facts about the host, gathered by the engine just before a plan is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostFacts {
     /// Effective user id of the monitor.
     pub euid: u32,
@@ -17,12 +19,16 @@ pub struct HostFacts {
     pub rootfs: RootfsFact,
     /// Whether the mount point for the rootfs exists.
     pub mount_point_exists: bool,
+    /// Of the paths that mounts are made from, those that do not exist.
+    pub missing_sources: Vec<String>,
     /// Text of the file that `lxc.mount.fstab` names, or why it cannot be read.
     pub fstab: Option<Result<String, String>>,
     /// Highest capability number of the kernel.
     pub last_capability: u32,
     /// Device rules that name a path, resolved: `/dev/kvm rw` → `c 10:232 rw`; or why not.
     pub device_paths: Vec<(String, Result<String, String>)>,
+    /// What id maps depend on; `None` without any.
+    pub users: Option<UserFacts>,
 }
 
 /// One cgroup hierarchy.
@@ -52,9 +58,10 @@ pub enum Layout {
 }
 
 /// What `lxc.rootfs.path` names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum RootfsFact {
     /// The configuration names none: the host's root is used.
+    #[default]
     NotSet,
     /// Nothing there.
     Missing,

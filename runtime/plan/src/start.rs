@@ -6,7 +6,7 @@ use crate::namespaces::Chosen;
 use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
 use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
-use crate::{cgroup, devices, mounts, namespaces, network, root};
+use crate::{IdmapPlan, cgroup, devices, idmap, mounts, namespaces, network, root, users};
 
 /// CAP_NET_ADMIN.
 const NET_ADMIN: u32 = 12;
@@ -20,6 +20,8 @@ pub struct StartPlan {
     pub namespaces: Namespaces,
     /// Of these, the ones the guest makes itself after the clone.
     pub unshared: Namespaces,
+    /// Its user namespace, if it gets one with maps of its own.
+    pub idmap: Option<IdmapPlan>,
     /// The rootfs and where it is mounted.
     pub rootfs: Option<(String, String)>,
     /// Steps in order; those of one side run in this order.
@@ -41,10 +43,12 @@ pub fn start(
     request: &StartRequest,
 ) -> Result<StartPlan, Refusal> {
     lsm(values, facts)?;
+    let idmap = idmap::choose(values, facts)?;
+    users::check(values, facts.users.as_ref())?;
     let network = network::network(values)?;
     let rootfs = root::rootfs(values, facts, request)?;
     let program = program(values, request, rootfs.is_some())?;
-    let mut warnings: Vec<String> = cgroup::ignored(values, facts).into_iter().collect();
+    let mut warnings = cgroup::ignored(values, facts);
 
     let Chosen {
         own: namespaces,
@@ -52,8 +56,21 @@ pub fn start(
     } = namespaces::choose(values, facts, network != Network::Shared)?;
 
     let mut steps = Steps::default();
-    host_steps(&mut steps, values, facts, request, rootfs.as_ref())?;
+    let idmap = idmap.filter(|_| namespaces.has(Namespaces::USER));
+    host_steps(
+        &mut steps,
+        values,
+        facts,
+        request,
+        rootfs.as_ref(),
+        idmap.as_ref(),
+    )?;
     steps.host(Step::CloneGuest { namespaces });
+    if let Some(map) = &idmap {
+        let origin = values.idmap.first();
+        let origin = origin.map(|first| format!("lxc.idmap, {}", first.origin));
+        steps.add(Side::Host, Step::WriteIdmap(map.clone()), origin);
+    }
     let nics = match network {
         Network::Shared => Vec::new(),
         Network::Own { veths, nics } => {
@@ -72,15 +89,17 @@ pub fn start(
         &rootfs,
         nics,
         unshared,
+        idmap.as_ref(),
         &mut warnings,
     )?;
-    ready_steps(&mut steps, values, facts)?;
+    ready_steps(&mut steps, values, facts, &mut warnings)?;
     steps.guest(Step::Exec(program));
 
     Ok(StartPlan {
         name: request.name.clone(),
         namespaces,
         unshared,
+        idmap,
         rootfs,
         steps: steps.0,
         warnings,
@@ -116,6 +135,7 @@ fn host_steps(
     facts: &HostFacts,
     request: &StartRequest,
     rootfs: Option<&(String, String)>,
+    idmap: Option<&IdmapPlan>,
 ) -> Result<(), Refusal> {
     if let Some(profile) = &values.seccomp_profile
         && !facts.confined
@@ -132,17 +152,35 @@ fn host_steps(
         let path = log.value.clone();
         steps.add(Side::Host, Step::OpenConsoleLog { path }, Some(origin));
     }
-    if let Some((source, _)) = rootfs {
+    // Root of a user namespace cannot make a file system of the host read-only.
+    if let Some((source, _)) = rootfs
+        && idmap.is_none()
+    {
         steps.host(Step::PinRootfs {
             path: source.clone(),
         });
     }
-    // Without its suffix: which one is free only the act can tell.
-    if facts.layout() != Layout::None {
-        steps.host(Step::CreateCgroup {
-            path: CgroupNames::of(&request.name).payload,
-        });
+    cgroup_steps(steps, values, facts, request, idmap)
+}
+
+/// The cgroup is made and limited before anybody lives in it.
+fn cgroup_steps(
+    steps: &mut Steps,
+    values: &Values,
+    facts: &HostFacts,
+    request: &StartRequest,
+    idmap: Option<&IdmapPlan>,
+) -> Result<(), Refusal> {
+    // Also where there are no cgroups: what contradicts itself is to be corrected.
+    let pattern = request.cgroup_pattern.as_deref();
+    let names = CgroupNames::choose(&request.name, &values.cgroup, pattern)?;
+    if facts.layout() == Layout::None {
+        return Ok(());
     }
+    // Without its suffix: which one is free only the act can tell.
+    steps.host(Step::CreateCgroup {
+        path: names.payload,
+    });
     for (unified, setting) in cgroup::limits(values, facts)? {
         let key = if unified { "lxc.cgroup2" } else { "lxc.cgroup" };
         let origin = format!("{key}.{}, {}", setting.value.file, setting.origin);
@@ -156,6 +194,19 @@ fn host_steps(
             },
             Some(origin),
         );
+    }
+    if let Some(name) = names.inner {
+        if !cgroup::needs_device_program(facts) {
+            // A v1 cgroup with children takes no rule about all devices any more.
+            device_steps(steps, Side::Host, values, facts)?;
+        }
+        let origin = values.cgroup.container_inner.as_ref();
+        let origin =
+            origin.map(|inner| format!("lxc.cgroup.dir.container.inner, {}", inner.origin));
+        steps.add(Side::Host, Step::CreateInnerCgroup { name }, origin);
+    }
+    if let Some(map) = idmap {
+        steps.host(Step::GiveCgroup { group: map.host.1 });
     }
     Ok(())
 }
@@ -174,6 +225,7 @@ fn guest_steps(
     rootfs: &Option<(String, String)>,
     nics: Vec<crate::NicPlan>,
     unshared: Namespaces,
+    idmap: Option<&IdmapPlan>,
     warnings: &mut Vec<String>,
 ) -> Result<(), Refusal> {
     let own_root = rootfs.is_some();
@@ -182,12 +234,20 @@ fn guest_steps(
         let new_namespace = unshared.has(Namespaces::CGROUP);
         steps.guest(Step::EnterCgroup { new_namespace });
     }
+    if let Some(map) = idmap {
+        // Not before: entering cgroups takes who the monitor is.
+        steps.guest(Step::TakeIds {
+            ids: map.setup,
+            new_network: unshared.has(Namespaces::NET),
+        });
+    }
     steps.guest(Step::IsolateMounts);
     if let Some((source, target)) = rootfs {
         steps.hooks(Side::Guest, HookKind::PreMount, values);
         let step = Step::MountRootfs {
             source: source.clone(),
             target: target.clone(),
+            options: root::options(values)?,
         };
         let origin = values
             .rootfs
@@ -250,6 +310,11 @@ fn guest_steps(
     }
     if own_root {
         steps.guest(Step::SwitchRoot);
+        if let Some(shared) = &values.mount_auto.shmounts {
+            let target = mounts::shared_target(shared);
+            let origin = Some("lxc.mount.auto".to_string());
+            steps.add(Side::Guest, Step::ReceiveMounts { target }, origin);
+        }
         if autodev && values.mount_auto.proc.is_some() {
             steps.guest(Step::NewBootId);
         }
@@ -291,42 +356,63 @@ fn guest_steps(
 }
 
 /// When the guest waits for the word: device rules only now, because making /dev needed mknod.
-fn ready_steps(steps: &mut Steps, values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
-    let rules = cgroup::device_rules(values, facts);
-    let mut resolved = Vec::new();
-    for rule in rules {
-        let value = devices::resolved(&rule.value.value, facts).map_err(|why| {
-            Refusal::new(
-                format!(
-                    "the device rule '{}' names no device: {why}",
-                    rule.value.value
-                ),
-                "name an existing device node, or write its type and numbers (c 1:3 rwm)",
-            )
-            .at(&format!("lxc.cgroup.{}", rule.value.file), &rule.origin)
-        })?;
-        resolved.push((rule, value));
-    }
+fn ready_steps(
+    steps: &mut Steps,
+    values: &Values,
+    facts: &HostFacts,
+    warnings: &mut Vec<String>,
+) -> Result<(), Refusal> {
     if cgroup::needs_device_program(facts) {
-        if !resolved.is_empty() {
-            let rules = resolved
-                .into_iter()
-                .map(|(r, v)| (r.value.file.clone(), v))
-                .collect();
-            let origin = Some("lxc.cgroup2.devices".to_string());
-            steps.add(Side::HostAtReady, Step::AttachDeviceProgram(rules), origin);
-        }
-    } else {
-        for (rule, value) in resolved {
-            let origin = Some(format!("lxc.cgroup.{}, {}", rule.value.file, rule.origin));
-            let step = Step::LimitDevice {
-                file: rule.value.file.clone(),
-                value,
-            };
-            steps.add(Side::HostAtReady, step, origin);
-        }
+        device_program(steps, values, facts, warnings)?;
+    } else if values.cgroup.container_inner.is_none() {
+        device_steps(steps, Side::HostAtReady, values, facts)?;
     }
     steps.hooks(Side::HostAtReady, HookKind::StartHost, values);
+    Ok(())
+}
+
+/// The device rules of v1, line by line.
+fn device_steps(
+    steps: &mut Steps,
+    side: Side,
+    values: &Values,
+    facts: &HostFacts,
+) -> Result<(), Refusal> {
+    for rule in cgroup::device_rules(values, facts) {
+        let origin = Some(format!("lxc.cgroup.{}, {}", rule.value.file, rule.origin));
+        let step = Step::LimitDevice {
+            file: rule.value.file.clone(),
+            value: devices::rule(rule, facts)?,
+        };
+        steps.add(side, step, origin);
+    }
+    Ok(())
+}
+
+/// The device rules of v2, which become one program.
+fn device_program(
+    steps: &mut Steps,
+    values: &Values,
+    facts: &HostFacts,
+    warnings: &mut Vec<String>,
+) -> Result<(), Refusal> {
+    let rules = cgroup::device_rules(values, facts)
+        .into_iter()
+        .map(|rule| Ok((rule.value.file.clone(), devices::rule(rule, facts)?)))
+        .collect::<Result<Vec<_>, Refusal>>()?;
+    if rules.is_empty() {
+        return Ok(());
+    }
+    if facts.euid != 0 {
+        warnings.push(
+            "the rules of lxc.cgroup2.devices are not enforced: the kernel takes a device program \
+             from root alone"
+                .into(),
+        );
+        return Ok(());
+    }
+    let origin = Some("lxc.cgroup2.devices".to_string());
+    steps.add(Side::HostAtReady, Step::AttachDeviceProgram(rules), origin);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The steps of a start: what is done, on which side, said in the same words everywhere
 //! (`--plan`, log, errors, fault tests).
 
-use crate::{HookRun, Namespaces, NicPlan, PlannedMount, VethPlan};
+use crate::{HookRun, IdmapPlan, Namespaces, NicPlan, PlannedMount, RootfsMountOptions, VethPlan};
 use lxc_config::{ProcMode, SysMode};
 use std::fmt;
 
@@ -48,6 +48,11 @@ pub enum Step {
         /// Value.
         value: String,
     },
+    /// Create the cgroup for the processes below the one with the limits.
+    CreateInnerCgroup {
+        /// Its name.
+        name: String,
+    },
     /// Allocate the console from the host's devpts.
     OpenConsole,
     /// Open the log the console is copied to.
@@ -70,6 +75,23 @@ pub enum Step {
         /// What it gets of its own.
         namespaces: Namespaces,
     },
+    /// Write the id maps of the guest's user namespace.
+    WriteIdmap(
+        /// The maps.
+        IdmapPlan,
+    ),
+    /// Make the container's root a manager of its cgroup.
+    GiveCgroup {
+        /// The host's id of the group that gets it.
+        group: u32,
+    },
+    /// Wait for the id maps and become somebody in them.
+    TakeIds {
+        /// User and group inside.
+        ids: (u32, u32),
+        /// Make the network namespace now: made before the maps, its files would belong to nobody.
+        new_network: bool,
+    },
     /// Create a veth pair, one end on the host, one in the guest.
     CreateVeth(VethPlan),
     /// Enter the container's cgroups.
@@ -85,6 +107,8 @@ pub enum Step {
         source: String,
         /// Where it is mounted; equal to `source` when the installation has no mount point.
         target: String,
+        /// How.
+        options: RootfsMountOptions,
     },
     /// Set the host name.
     SetHostname(
@@ -134,6 +158,11 @@ pub enum Step {
     LinkDev,
     /// Make the rootfs the root and drop the host's.
     SwitchRoot,
+    /// Let mounts arrive that are made on the host, and none go back.
+    ReceiveMounts {
+        /// Directory inside, without a leading slash.
+        target: String,
+    },
     /// Give the container a boot id of its own.
     NewBootId,
     /// Set the personality of `lxc.arch`.
@@ -226,11 +255,15 @@ impl Step {
             Step::RunHook(_) => "run-hook",
             Step::CreateCgroup { .. } => "create-cgroup",
             Step::LimitCgroup { .. } => "limit-cgroup",
+            Step::CreateInnerCgroup { .. } => "create-inner-cgroup",
             Step::OpenConsole => "open-console",
             Step::OpenConsoleLog { .. } => "open-console-log",
             Step::PinRootfs { .. } => "pin-rootfs",
             Step::CompileSeccomp { .. } => "compile-seccomp",
             Step::CloneGuest { .. } => "clone-guest",
+            Step::WriteIdmap(_) => "write-idmap",
+            Step::GiveCgroup { .. } => "give-cgroup",
+            Step::TakeIds { .. } => "take-ids",
             Step::CreateVeth(_) => "create-veth",
             Step::EnterCgroup { .. } => "enter-cgroup",
             Step::IsolateMounts => "isolate-mounts",
@@ -248,6 +281,7 @@ impl Step {
             Step::SetUpTerminals(_) => "set-up-terminals",
             Step::LinkDev => "link-dev",
             Step::SwitchRoot => "switch-root",
+            Step::ReceiveMounts { .. } => "receive-mounts",
             Step::NewBootId => "new-boot-id",
             Step::SetPersonality { .. } => "set-personality",
             Step::DropCapabilities(_) => "drop-capabilities",
@@ -265,6 +299,12 @@ impl fmt::Display for Step {
         match self {
             Step::RunHook(h) => write!(f, "run the {} hook '{}'", h.kind.name(), h.command),
             Step::CreateCgroup { path } => write!(f, "create the cgroup {path}"),
+            Step::CreateInnerCgroup { name } => {
+                write!(
+                    f,
+                    "create the cgroup {name} for the processes, below the one with the limits"
+                )
+            }
             Step::LimitCgroup { file, value, .. } => {
                 write!(f, "write {value} to the cgroup's {file}")
             }
@@ -278,18 +318,33 @@ impl fmt::Display for Step {
                     "create the guest process with new namespaces ({namespaces})"
                 )
             }
+            Step::WriteIdmap(map) => write!(f, "map the ids {map} of the user namespace"),
+            Step::GiveCgroup { group } => {
+                write!(f, "give the container's cgroup to the group {group}")
+            }
+            Step::TakeIds { ids, .. } => {
+                write!(
+                    f,
+                    "become user {}, group {} of the user namespace",
+                    ids.0, ids.1
+                )
+            }
             Step::CreateVeth(veth) => write!(f, "{veth}"),
             Step::EnterCgroup {
                 new_namespace: true,
             } => f.write_str("enter the container's cgroups and make a cgroup namespace there"),
             Step::EnterCgroup { .. } => f.write_str("enter the container's cgroups"),
             Step::IsolateMounts => f.write_str("cut the mounts off from the host's"),
-            Step::MountRootfs { source, target } if source == target => {
-                write!(f, "mount the rootfs {source}")
-            }
-            Step::MountRootfs { source, target } => {
-                write!(f, "mount the rootfs {source} on {target}")
-            }
+            Step::MountRootfs {
+                source,
+                target,
+                options,
+            } if source == target => write!(f, "mount the rootfs {source}{options}"),
+            Step::MountRootfs {
+                source,
+                target,
+                options,
+            } => write!(f, "mount the rootfs {source} on {target}{options}"),
             Step::SetHostname(name) => write!(f, "set the host name to {name}"),
             Step::NewKeyring => f.write_str("start a session keyring"),
             Step::ConfigureNetwork(nics) if nics.len() == 1 => {
@@ -321,6 +376,9 @@ impl fmt::Display for Step {
             Step::SetUpTerminals(_) => f.write_str("set up the console"),
             Step::LinkDev => f.write_str("link /dev/fd and the standard streams"),
             Step::SwitchRoot => f.write_str("make the rootfs the root"),
+            Step::ReceiveMounts { target } => {
+                write!(f, "let mounts of the host arrive below /{target}")
+            }
             Step::NewBootId => f.write_str("give the container a boot id"),
             Step::SetPersonality { bits32 } => {
                 write!(f, "set a {}-bit personality", if *bits32 { 32 } else { 64 })

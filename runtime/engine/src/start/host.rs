@@ -1,16 +1,18 @@
 //! The host's steps, one function each.
 
-use super::HostWorld;
+use super::{HostWorld, tell_guest};
 use crate::failure::{Failure, FailureKind};
 use crate::guest::{self, GuestWorld};
+use crate::message::ToGuest;
 use crate::monitor::{Init, Live, Monitor};
-use crate::step::network;
+use crate::step::mounts::io;
+use crate::step::{idmap, network};
 use crate::undo::UndoStack;
 use lxc_kernel::netlink::Netlink;
 use lxc_kernel::process::{self, CloneSpec, Cloned};
 use lxc_kernel::seccomp::{self, Filter};
 use lxc_kernel::{Errno, Result, SysError, fd, file, procfs};
-use lxc_plan::{Namespaces, NicPlan, StartPlan, Step};
+use lxc_plan::{IdmapPlan, Namespaces, NicPlan, StartPlan, Step};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -104,6 +106,7 @@ pub(super) fn clone_guest(
                 filter: world.filter.as_ref(),
                 hooks: &monitor.hooks,
                 last_kept_fd: crate::launch::last_kept_fd(),
+                inbox: Vec::new(),
             };
             guest::run(plan, guest)
         }
@@ -115,6 +118,21 @@ pub(super) fn clone_guest(
             monitor.watch_guest()
         }
     }
+}
+
+/// Writes the guest's id maps and tells it.
+pub(super) fn write_idmap(
+    map: &IdmapPlan,
+    monitor: &Monitor,
+) -> std::result::Result<(), guest::Problem> {
+    idmap::write(map, guest_pid(monitor)?)?;
+    tell_guest(monitor, &ToGuest::Mapped).map_err(guest::Problem::Told)
+}
+
+fn guest_pid(monitor: &Monitor) -> Result<i32> {
+    let init = monitor.live.init.as_ref();
+    init.map(|init| init.pid)
+        .ok_or_else(|| SysError::new("open", "/proc of the guest", Errno::SRCH))
 }
 
 /// Stop hooks get paths to the namespaces, which must then outlive init.
@@ -140,14 +158,10 @@ pub(super) fn create_veth(
     world: &mut HostWorld,
     undo: &mut UndoStack<Monitor>,
 ) -> Result<()> {
-    let Some(init) = &monitor.live.init else {
-        return Err(SysError::new(
-            "open",
-            "network namespace".to_string(),
-            Errno::SRCH,
-        ));
+    let netns = match &world.network {
+        Some(made_later) => made_later.try_clone().map_err(|e| io("dup", &e))?,
+        None => procfs::Proc::host()?.open_ns(guest_pid(monitor)?, "net")?,
     };
-    let netns = procfs::Proc::host()?.open_ns(init.pid, "net")?;
     let mut netlink = Netlink::open()?;
     let none: Vec<NicPlan> = Vec::new();
     let nics = plan.steps.iter().find_map(|p| match &p.step {
@@ -169,8 +183,35 @@ pub(super) fn create_veth(
     Ok(())
 }
 
+/// One device rule of v1. What the kernel refuses there, LXC goes without: a container within another
+/// cannot allow what that one does not have.
+pub(super) fn limit_device(file: &str, value: &str, live: &Live) -> Result<()> {
+    match live.cgroups.limit(false, file, value.as_bytes()) {
+        Err(error) if matches!(error.errno, Errno::ACCESS | Errno::PERM) => {
+            log::warn!("the device rule '{value}' is not in force: {error}");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// The device rules of v2. In a user namespace the kernel takes no program from anybody, and LXC goes
+/// without.
 pub(super) fn attach_device_program(rules: &[(String, String)], live: &mut Live) -> Result<()> {
     let missing = || SysError::new("bpf", "no cgroup v2 directory", Errno::NOENT);
-    let directory = live.cgroups.payload_unified().ok_or_else(missing)?;
-    live.devices.begin(rules, directory)
+    let directory = live.cgroups.limit_unified().ok_or_else(missing)?;
+    match live.devices.begin(rules, directory) {
+        Err(error) if error.errno == Errno::PERM && in_user_namespace() => {
+            log::warn!("the device rules are not in force: {error}");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+fn in_user_namespace() -> bool {
+    let map = file::read_path(Path::new("/proc/self/uid_map"), 4096).unwrap_or_default();
+    let map = String::from_utf8_lossy(&map).into_owned();
+    let whole: Vec<&str> = map.split_whitespace().collect();
+    !map.is_empty() && whole != ["0", "0", "4294967295"]
 }
