@@ -160,7 +160,7 @@ fn nobody_inside_overwrites_the_program_that_joins() {
         lab.inside(&name, &["/script"]);
     }
     let told = storm.finish().exits(0);
-    assert_eq!(told.stdout, "seen\nopened: 0\n", "{told}");
+    assert_eq!(told.stdout, "seen\nwritten: 0\n", "{told}");
     assert_eq!(digests(), before);
     lab.kill(&name);
     // As init it is no program of the container either.

@@ -205,12 +205,6 @@ const INIT: &[Target] = &[
         step: "execute /bin/sleep",
         proof: "! test -e /proc/1/cwd/file",
     },
-    Target {
-        path: "etc/passwd",
-        lines: "lxc.init.cmd = /bin/sleep 1000",
-        step: "",
-        proof: "true",
-    },
 ];
 
 /// Why it failed, in a word: the errno of the call, or the sentence when no call was made.
