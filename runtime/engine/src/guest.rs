@@ -6,7 +6,9 @@
 use crate::failure::{Failure, FailureKind, StepAt};
 use crate::hooks::HookEnvironment;
 use crate::message::{self, FromGuest, GuestNic, ToGuest};
-use crate::step::{cgroup::Cgroups, dev, identity, idmap, mounts, network, rootfs, terminals};
+use crate::step::{
+    cgroup::Cgroups, cgroup_view, dev, identity, idmap, mounts, network, rootfs, terminals,
+};
 use crate::{hint, mini_init};
 use lxc_kernel::{Errno, Result, SysError, inroot::Root, process, pty::Pty, seccomp::Filter};
 use lxc_plan::{Planned, Program, Side, StartPlan, Step};
@@ -151,7 +153,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         Step::MountProc { mode, writable_net } => mounts::proc(*mode, *writable_net, world)?,
         Step::MountSys(mode) => mounts::sys(*mode, world)?,
         Step::Mount(mount) => mounts::entry(mount, world)?,
-        Step::MountCgroups(view) => mounts::cgroups(view, world)?,
+        Step::MountCgroups(view) => cgroup_view::mount(view, world)?,
         Step::RunHook(run) => crate::hooks::run_in_guest(run, world)?,
         Step::PopulateDev => dev::populate(world)?,
         Step::MountDevpts { max, ptmx } => dev::mount_devpts(*max, *ptmx, world)?,

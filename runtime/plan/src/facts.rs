@@ -71,6 +71,13 @@ pub enum RootfsFact {
     Other(String),
 }
 
+impl HierarchyFact {
+    /// The name of the directory it is mounted on.
+    pub fn directory(&self) -> &str {
+        self.mount.rsplit('/').next().unwrap_or_default()
+    }
+}
+
 impl HostFacts {
     /// How the hierarchies are arranged.
     pub fn layout(&self) -> Layout {

@@ -50,11 +50,12 @@ pub fn start(
     let program = program(values, request, rootfs.is_some())?;
     let mut warnings = cgroup::ignored(values, facts);
 
+    let chosen = namespaces::choose(values, facts, network != Network::Shared)?;
+
     let Chosen {
         own: namespaces,
         unshared,
-    } = namespaces::choose(values, facts, network != Network::Shared)?;
-
+    } = chosen;
     let mut steps = Steps::default();
     let idmap = idmap.filter(|_| namespaces.has(Namespaces::USER));
     host_steps(
@@ -88,7 +89,7 @@ pub fn start(
         request,
         &rootfs,
         nics,
-        unshared,
+        chosen,
         idmap.as_ref(),
         &mut warnings,
     )?;
@@ -224,10 +225,14 @@ fn guest_steps(
     request: &StartRequest,
     rootfs: &Option<(String, String)>,
     nics: Vec<crate::NicPlan>,
-    unshared: Namespaces,
+    chosen: Chosen,
     idmap: Option<&IdmapPlan>,
     warnings: &mut Vec<String>,
 ) -> Result<(), Refusal> {
+    let Chosen {
+        own: namespaces,
+        unshared,
+    } = chosen;
     let own_root = rootfs.is_some();
     let autodev = values.autodev.enabled && own_root;
     if facts.layout() != Layout::None || unshared.has(Namespaces::CGROUP) {
@@ -287,7 +292,8 @@ fn guest_steps(
     steps
         .0
         .extend(mounts::entries(values, facts, request, warnings)?);
-    if let Some(view) = cgroup::view(values, facts)? {
+    let own_cgroups = namespaces.has(Namespaces::CGROUP);
+    if let Some(view) = cgroup::view(values, facts, own_cgroups)? {
         steps.add(
             Side::Guest,
             Step::MountCgroups(view),
@@ -299,7 +305,7 @@ fn guest_steps(
         steps.hooks(Side::Guest, HookKind::Autodev, values);
         steps.guest(Step::PopulateDev);
     }
-    terminals(steps, values, request, own_root);
+    terminals(steps, values, request, own_root)?;
     if !nics.is_empty() {
         // Late, so that the host's netlink work runs beside the guest's mounts.
         steps.add(
@@ -425,7 +431,12 @@ fn console_from_guest(values: &Values, own_root: bool) -> bool {
     values.pty_max > 1 && own_root
 }
 
-fn terminals(steps: &mut Steps, values: &Values, request: &StartRequest, own_root: bool) {
+fn terminals(
+    steps: &mut Steps,
+    values: &Values,
+    request: &StartRequest,
+    own_root: bool,
+) -> Result<(), Refusal> {
     let ttys = if request.mini_init { 0 } else { values.tty_max };
     let pty_max = values.pty_max;
     if own_root && (pty_max > 0 || ttys > 0) {
@@ -443,12 +454,28 @@ fn terminals(steps: &mut Steps, values: &Values, request: &StartRequest, own_roo
         console_is_stdio: console && (request.foreground || from_guest),
         only_terminals: request.mini_init && request.foreground,
         ttys: if own_root { ttys } else { 0 },
-        dir: values.tty_dir.clone(),
+        dir: tty_dir(values)?,
         keep_devpts: pty_max > 0,
     }));
     if own_root {
         steps.guest(Step::LinkDev);
     }
+    Ok(())
+}
+
+/// The directory of the terminals: one directly below /dev, as LXC has it.
+fn tty_dir(values: &Values) -> Result<Option<String>, Refusal> {
+    let Some(written) = &values.tty_dir else {
+        return Ok(None);
+    };
+    let name = written.trim_end_matches('/');
+    if name.is_empty() || name == "." || name == ".." || name.contains('/') {
+        return Err(Refusal::new(
+            format!("lxc.tty.dir = {written} is no directory directly below /dev"),
+            "write a name without slashes, such as lxc",
+        ));
+    }
+    Ok(Some(name.to_string()))
 }
 
 /// Refuses confinement that was asked for and cannot be given, rather than running without it.

@@ -246,6 +246,14 @@ pub enum CgroupView {
         /// Read-only.
         read_only: bool,
     },
+    /// A tmpfs with, for each hierarchy, the directories down to the container's own cgroup: what a
+    /// container gets that shares its cgroup namespace with the host. Nobody else's are in it.
+    Bound {
+        /// The directories above the container's cgroup are read-only.
+        above_read_only: bool,
+        /// The container's cgroup too.
+        read_only: bool,
+    },
 }
 
 impl Step {

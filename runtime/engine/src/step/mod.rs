@@ -2,6 +2,7 @@
 //! later one lies in the world it was given.
 
 pub mod cgroup;
+pub mod cgroup_view;
 pub mod dev;
 pub mod devices;
 pub mod identity;
