@@ -135,14 +135,24 @@ static int directories_of(pid_t pid)
 	return found;
 }
 
-/* seize SECONDS: trace whatever appears, before it has become the guest's own program. */
+/* The longest that anything goes on, whatever becomes of who should end it. */
+static const double LONGEST = 120;
+
+/* Whether what goes on until a file appears is over. */
+static int over(const char *file, double begun)
+{
+	return access(file, F_OK) == 0 || now() - begun > LONGEST;
+}
+
+/* seize FILE: until there is FILE, trace whatever appears before it has become the guest's own program. */
 static int seize(char **words)
 {
-	double end = now() + atof(words[0]);
+	double begun = now();
 	long tried = 0, seized = 0, early = 0, directories = 0;
 	DIR *proc = opendir("/proc");
 
-	while (proc && now() < end) {
+	puts("begun");
+	while (proc && !over(words[0], begun)) {
 		pid_t pid = next_process(proc);
 		int status;
 
@@ -185,15 +195,16 @@ static int takes_a_byte(int fd)
 	return pread(fd, &byte, 1, 0) == 1 && pwrite(fd, &byte, 1, 0) == 1;
 }
 
-/* overwrite SECONDS: write to the program of whatever appears, unless it is the guest's own. */
+/* overwrite FILE: until there is FILE, write to the program of whatever appears, unless it is the guest's own. */
 static int overwrite(char **words)
 {
-	double end = now() + atof(words[0]);
+	double begun = now();
 	int programs = 0, written = 0;
 	DIR *proc = opendir("/proc");
 	char path[64], target[4096];
 
-	while (proc && now() < end) {
+	puts("begun");
+	while (proc && !over(words[0], begun)) {
 		pid_t pid = next_process(proc);
 		int fd, writable = -1;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::OWNER;
 use crate::probe::{self, PROBE};
-use crate::support::{Call, Lab, could_not_run, eventually};
+use crate::support::{Call, Lab, Ran, could_not_run, eventually};
 
 const IDLE: &str = "lxc.init.cmd = /bin/sleep 1000";
 
@@ -104,6 +104,20 @@ fn the_callers_keys_are_not_found_inside() {
     lab.kill(&name);
 }
 
+/// Attaches 40 times while a program inside tries the probe's `verb`; how that program ended.
+#[track_caller]
+fn while_it_tries(lab: &Lab, name: &str, verb: &str, attach: impl Fn()) -> Ran {
+    let words = ["-n", name, "--", PROBE, verb, "/over"];
+    let storm = lab.tool("lxc-attach", &words);
+    let storm = storm.within(Duration::from_secs(60)).start();
+    storm.shows("begun\n");
+    for _ in 0..40 {
+        attach();
+    }
+    fs::write(lab.rootfs(name).join("over"), "").expect("the rootfs is ours");
+    storm.finish().exits(0)
+}
+
 /// Guest root traces whatever appears while the host attaches, and looks at its descriptors.
 #[test]
 fn nobody_inside_traces_who_joins() {
@@ -117,21 +131,13 @@ fn nobody_inside_traces_who_joins() {
         return;
     }
     lab.start(&name);
-    let storm = lab
-        .tool("lxc-attach", &["-n", &name, "--", PROBE, "seize", "6"])
-        .start();
-    let mut attached = 0;
-    let mut storm = storm;
-    while !storm.has_ended() {
+    let told = while_it_tries(&lab, &name, "seize", || {
         lab.inside(&name, &["/bin/true"]).exits(0);
-        attached += 1;
-    }
-    let told = storm.finish().exits(0);
+    });
     assert_eq!(
-        told.stdout, "tried\nbefore exec: 0\ndirectories: 0\n",
+        told.stdout, "begun\ntried\nbefore exec: 0\ndirectories: 0\n",
         "{told}"
     );
-    assert!(attached > 20, "only {attached} programs were attached");
     lab.kill(&name);
 }
 
@@ -153,14 +159,11 @@ fn nobody_inside_overwrites_the_program_that_joins() {
     let digests = || digests_of(lab.prefix());
     let before = digests();
     lab.start(&name);
-    let storm = ["-n", &name, "--", PROBE, "overwrite", "6"];
-    let mut storm = lab.tool("lxc-attach", &storm).start();
-    while !storm.has_ended() {
+    let told = while_it_tries(&lab, &name, "overwrite", || {
         // What it is as an interpreter does not matter; that it was seen does.
         lab.inside(&name, &["/script"]);
-    }
-    let told = storm.finish().exits(0);
-    assert_eq!(told.stdout, "seen\nwritten: 0\n", "{told}");
+    });
+    assert_eq!(told.stdout, "begun\nseen\nwritten: 0\n", "{told}");
     assert_eq!(digests(), before);
     lab.kill(&name);
     // As init it is no program of the container either.
