@@ -29,8 +29,10 @@ const LONGEST: &str = concat!(
     "0123456789012345678901234567890123456789012345678901234"
 );
 
-/// What lies in the way: its name in the golden file, and how it is put there.
-const OBSTACLES: &[(&str, fn(&'static str) -> Vec<Plant>)] = &[
+/// What lies in the way of a path: its name in the golden file, and how it is put there.
+type Obstacle = (&'static str, fn(&'static str) -> Vec<Plant>);
+
+const OBSTACLES: &[Obstacle] = &[
     ("link to the host's directory", |path| {
         vec![Link(path, "SENTINEL")]
     }),
