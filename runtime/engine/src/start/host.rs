@@ -50,9 +50,19 @@ pub(super) fn pin(path: &str) -> Result<Option<OwnedFd>> {
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
         Err(error) => return Err(SysError::new("openat", format!("{path}, O_TMPFILE"), error)),
     }
-    let named =
-        OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let pin = match rustix::fs::openat(&directory, NAME, named, mode) {
+    // Made anew: what has that name already is the rootfs author's, and to open a device is to act upon
+    // it.
+    let named = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let make = || rustix::fs::openat(&directory, NAME, named, mode);
+    let made = match make() {
+        Err(Errno::EXIST) => {
+            // One that cannot be removed is the error of the second attempt.
+            let _ = rustix::fs::unlinkat(&directory, NAME, rustix::fs::AtFlags::empty());
+            make()
+        }
+        made => made,
+    };
+    let pin = match made {
         Ok(pin) => pin,
         Err(Errno::ROFS) => return Ok(None),
         Err(error) => return Err(SysError::new("openat", format!("{path}/{NAME}"), error)),
