@@ -11,7 +11,7 @@ use crate::undo::UndoStack;
 use lxc_kernel::netlink::Netlink;
 use lxc_kernel::process::{self, CloneSpec, Cloned};
 use lxc_kernel::seccomp::{self, Filter};
-use lxc_kernel::{Errno, Result, SysError, fd, file, procfs};
+use lxc_kernel::{Errno, Result, SysError, fd, file, procfs, users};
 use lxc_plan::{IdmapPlan, Namespaces, NicPlan, StartPlan, Step};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
@@ -115,6 +115,10 @@ pub(super) fn clone_guest(
             monitor.guest_socket = Some(ours);
             monitor.hooks.set("LXC_PID", pid.to_string());
             keep_namespaces(plan.namespaces.without(plan.unshared), monitor)?;
+            if plan.namespaces.has(Namespaces::USER) && users::euid() != 0 {
+                let owner = procfs::Proc::host()?.open_ns(pid, "user")?;
+                monitor.live.cgroups.owner = Some(owner);
+            }
             monitor.watch_guest()
         }
     }
