@@ -13,7 +13,7 @@ use crate::undo::UndoStack;
 use lxc_config::IdmapSource;
 use lxc_kernel::netlink::Netlink;
 use lxc_kernel::seccomp::{self, Filter};
-use lxc_kernel::{Errno, Result, SysError, core_scheduling, fd, file, procfs, rlimit};
+use lxc_kernel::{Errno, Result, SysError, core_scheduling, fd, file, procfs, rlimit, users};
 use lxc_plan::{IdmapPlan, JoinedNamespace, Namespaces, NicPlan, ResourceLimit, StartPlan, Step};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -129,6 +129,10 @@ pub(super) fn clone_guest(
             monitor.guest_socket = Some(ours);
             monitor.hooks.set("LXC_PID", pid.to_string());
             keep_namespaces(namespaces, monitor)?;
+            if plan.namespaces.has(Namespaces::USER) && users::euid() != 0 {
+                let owner = procfs::Proc::host()?.open_ns(pid, "user")?;
+                monitor.live.cgroups.owner = Some(owner);
+            }
             Ok(monitor.watch_guest()?)
         }
     }
