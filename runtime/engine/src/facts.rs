@@ -1,8 +1,8 @@
 //! Facts about the host, gathered when a configuration needs them and not before.
 
 use lxc_config::Values;
-use lxc_kernel::{Result, SysError, caps, cgroup, file, users};
-use lxc_plan::{HierarchyFact, HostFacts, RootfsFact};
+use lxc_kernel::{Result, SysError, caps, cgroup, file, lsm, users};
+use lxc_plan::{ApparmorFact, HierarchyFact, HostFacts, RootfsFact};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -59,11 +59,13 @@ pub fn gather(
 ) -> HostFacts {
     let exists = |path: &str| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
     let mount_point = values.rootfs.mount.as_deref().or(mount_point);
+    let cgroup_namespace = exists("/proc/self/ns/cgroup");
     HostFacts {
         euid: users::euid(),
         cgroups,
-        cgroup_namespace: exists("/proc/self/ns/cgroup"),
-        apparmor: apparmor(),
+        cgroup_namespace,
+        apparmor: apparmor(values, cgroup_namespace),
+        selinux: selinux(values),
         confined: values.seccomp_profile.is_some() && confined(),
         rootfs: values
             .rootfs
@@ -97,9 +99,17 @@ fn rootfs(path: &str) -> RootfsFact {
     }
 }
 
-fn apparmor() -> bool {
-    let state = file::read_path(Path::new("/sys/module/apparmor/parameters/enabled"), 16);
-    state.is_ok_and(|s| s.first() == Some(&b'Y'))
+fn apparmor(values: &Values, cgroup_namespace: bool) -> Option<ApparmorFact> {
+    let profile = values.apparmor.profile.as_ref();
+    if profile.is_some_and(|profile| profile.value == "unchanged") {
+        return None;
+    }
+    crate::apparmor::facts(values, cgroup_namespace)
+}
+
+fn selinux(values: &Values) -> bool {
+    let asked = values.selinux.context.is_some() || values.selinux.keyring.is_some();
+    asked && lsm::selinux_enabled()
 }
 
 /// `Seccomp:` of the own status other than 0; a line that is missing counts as confined, because

@@ -6,8 +6,9 @@
 use crate::failure::{Failure, FailureKind, StepAt};
 use crate::hooks::HookEnvironment;
 use crate::message::{self, FromGuest, GuestNic, ToGuest};
-use crate::step::{cgroup::Cgroups, dev, identity, mounts, network, rootfs, terminals};
+use crate::step::{cgroup::Cgroups, dev, identity, label, mounts, network, rootfs, terminals};
 use crate::{hint, mini_init};
+use lxc_kernel::lsm::LabelFile;
 use lxc_kernel::{Errno, Result, SysError, inroot::Root, process, pty::Pty, seccomp::Filter};
 use lxc_plan::{Planned, Program, Side, StartPlan, Step};
 use std::os::fd::{AsFd, OwnedFd};
@@ -38,6 +39,8 @@ pub struct GuestWorld<'a> {
     pub stdio_only_terminals: bool,
     /// Names of ttys for the environment.
     pub tty_names: Vec<String>,
+    /// The file of this process' security label.
+    pub label: Option<LabelFile>,
     /// The seccomp filter.
     pub filter: Option<&'a Filter>,
     /// For hooks.
@@ -137,8 +140,10 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
     match step {
         Step::EnterCgroup { new_namespace } => identity::enter_cgroup(*new_namespace, world)?,
         Step::IsolateMounts => rootfs::isolate(world)?,
+        Step::OpenLabelFile(module) => label::open(*module, world)?,
         Step::MountRootfs { source, target } => rootfs::mount(source, target, world)?,
         Step::SetHostname(name) => process::set_hostname(name)?,
+        Step::LabelKeyring(context) => label::label_keyring(context)?,
         Step::NewKeyring => identity::new_keyring(world)?,
         Step::MountDev { size } => dev::mount(*size, world)?,
         Step::MountProc { mode, writable_net } => mounts::proc(*mode, *writable_net, world)?,
@@ -158,6 +163,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         Step::NewBootId => identity::new_boot_id(world),
         Step::SetPersonality { bits32 } => identity::set_personality(*bits32)?,
         Step::DropCapabilities(caps) => identity::drop_capabilities(caps)?,
+        Step::SetLabel(label) => label::set(label, world)?,
         Step::NoNewPrivs => process::set_no_new_privs()?,
         Step::LoadSeccomp => identity::load_seccomp(world)?,
         // The host's steps never come here: the plan says whose they are.
@@ -167,6 +173,8 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         | Step::OpenConsoleLog { .. }
         | Step::PinRootfs { .. }
         | Step::CompileSeccomp { .. }
+        | Step::LoadProfile(_)
+        | Step::ConfirmLabel(_)
         | Step::CloneGuest { .. }
         | Step::CreateVeth(_)
         | Step::LimitDevice { .. }

@@ -5,6 +5,7 @@
 //! **Never** decides what `plan` could have decided.
 #![forbid(unsafe_code)]
 
+mod apparmor;
 pub mod attach;
 pub mod console;
 pub mod directory;
@@ -22,6 +23,7 @@ pub mod message;
 mod mini_init;
 pub mod monitor;
 pub mod origin;
+pub mod program;
 pub mod request;
 mod rundir;
 pub mod start;
@@ -35,6 +37,14 @@ pub use failure::{Failure, FailureKind};
 /// Effective user id of the calling process.
 pub fn caller_euid() -> u32 {
     lxc_kernel::users::euid()
+}
+
+/// Removes the AppArmor profile that a killed monitor of this container left loaded.
+///
+/// # Errors
+/// It is there and the kernel refuses.
+pub fn forget_profile(lxcpath: &str, name: &str) -> lxc_kernel::Result<()> {
+    apparmor::forget(lxcpath, name)
 }
 
 /// Removes the cgroups that killed monitors of `name` left; returns how many.

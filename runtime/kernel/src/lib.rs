@@ -14,6 +14,7 @@ mod error;
 #[allow(unsafe_code)]
 mod sys;
 
+pub mod apparmor;
 pub mod caps;
 pub mod cgroup;
 #[allow(unsafe_code)]
@@ -26,6 +27,7 @@ pub mod inherit;
 pub mod inroot;
 #[allow(unsafe_code)]
 pub mod lock;
+pub mod lsm;
 pub mod mount;
 #[allow(unsafe_code)]
 pub mod netlink;

@@ -11,6 +11,7 @@ mod cgroup;
 mod devices;
 mod facts;
 mod hooks;
+mod lsm;
 mod mounts;
 mod namespaces;
 mod network;
@@ -21,10 +22,14 @@ mod root;
 mod start;
 mod step;
 
-pub use attach::{AttachPlan, AttachRequest, Elevated, RunningFacts};
+pub use attach::{AttachLabel, AttachPlan, AttachRequest, Elevated, LabelFacts, RunningFacts};
 pub use cgroup::{CgroupNames, needs_device_program};
 pub use facts::{HierarchyFact, HostFacts, Layout, RootfsFact};
 pub use hooks::{HookKind, HookRun};
+pub use lsm::{
+    ApparmorFact, GeneratedProfile, Label, SecurityModule, generated_names, label_in_force,
+    profile_to_find, shipped_profiles, wants_generated,
+};
 pub use mounts::PlannedMount;
 pub use namespaces::Namespaces;
 pub use network::{NicPlan, VethPlan};

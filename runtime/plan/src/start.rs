@@ -6,7 +6,7 @@ use crate::namespaces::Chosen;
 use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
 use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
-use crate::{cgroup, devices, mounts, namespaces, network, root};
+use crate::{cgroup, devices, lsm, mounts, namespaces, network, root};
 
 /// CAP_NET_ADMIN.
 const NET_ADMIN: u32 = 12;
@@ -40,7 +40,6 @@ pub fn start(
     facts: &HostFacts,
     request: &StartRequest,
 ) -> Result<StartPlan, Refusal> {
-    lsm(values, facts)?;
     let network = network::network(values)?;
     let rootfs = root::rootfs(values, facts, request)?;
     let program = program(values, request, rootfs.is_some())?;
@@ -51,7 +50,14 @@ pub fn start(
         unshared,
     } = namespaces::choose(values, facts, network != Network::Shared)?;
 
+    let labels = lsm::labels(values, facts, request, namespaces)?;
+    warnings.extend(labels.warnings.iter().cloned());
+
     let mut steps = Steps::default();
+    if let Some(profile) = &labels.generated {
+        let origin = labels.label.as_ref().and_then(|(_, origin)| origin.clone());
+        steps.add(Side::Host, Step::LoadProfile(profile.clone()), origin);
+    }
     host_steps(&mut steps, values, facts, request, rootfs.as_ref())?;
     steps.host(Step::CloneGuest { namespaces });
     let nics = match network {
@@ -72,8 +78,12 @@ pub fn start(
         &rootfs,
         nics,
         unshared,
+        &labels,
         &mut warnings,
     )?;
+    if let Some((label, _)) = labels.label {
+        steps.add(Side::HostAtReady, Step::ConfirmLabel(label), None);
+    }
     ready_steps(&mut steps, values, facts)?;
     steps.guest(Step::Exec(program));
 
@@ -174,6 +184,7 @@ fn guest_steps(
     rootfs: &Option<(String, String)>,
     nics: Vec<crate::NicPlan>,
     unshared: Namespaces,
+    labels: &lsm::Labels,
     warnings: &mut Vec<String>,
 ) -> Result<(), Refusal> {
     let own_root = rootfs.is_some();
@@ -183,6 +194,9 @@ fn guest_steps(
         steps.guest(Step::EnterCgroup { new_namespace });
     }
     steps.guest(Step::IsolateMounts);
+    if let Some((label, _)) = &labels.label {
+        steps.guest(Step::OpenLabelFile(label.module));
+    }
     if let Some((source, target)) = rootfs {
         steps.hooks(Side::Guest, HookKind::PreMount, values);
         let step = Step::MountRootfs {
@@ -202,6 +216,10 @@ fn guest_steps(
             Step::SetHostname(name.clone()),
             Some("lxc.uts.name".into()),
         );
+    }
+    if let Some(keyring) = &labels.keyring {
+        let origin = Some("lxc.selinux.context.keyring".to_string());
+        steps.add(Side::Guest, Step::LabelKeyring(keyring.clone()), origin);
     }
     steps.guest(Step::NewKeyring);
     if autodev {
@@ -268,6 +286,9 @@ fn guest_steps(
     if !dropped.is_empty() {
         let origin = Some("lxc.cap".to_string());
         steps.add(Side::Guest, Step::DropCapabilities(dropped), origin);
+    }
+    if let Some((label, origin)) = &labels.label {
+        steps.add(Side::Guest, Step::SetLabel(label.clone()), origin.clone());
     }
     if values.no_new_privs {
         steps.add(
@@ -362,22 +383,6 @@ fn terminals(steps: &mut Steps, values: &Values, request: &StartRequest, own_roo
     }));
     if own_root {
         steps.guest(Step::LinkDev);
-    }
-}
-
-/// Refuses confinement that was asked for and cannot be given, rather than running without it.
-fn lsm(values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
-    if !facts.apparmor {
-        return Ok(());
-    }
-    let remedy = "set lxc.apparmor.profile = unconfined to start without a profile of its own";
-    match &values.apparmor.profile {
-        Some(profile) if matches!(profile.value.as_str(), "unconfined" | "unchanged") => Ok(()),
-        Some(profile) => {
-            let what = format!("the AppArmor profile '{}'", profile.value);
-            Err(Refusal::not_yet(&what, remedy).at("lxc.apparmor.profile", &profile.origin))
-        }
-        None => Err(Refusal::not_yet("LXC's default AppArmor profile", remedy)),
     }
 }
 

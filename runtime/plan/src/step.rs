@@ -1,7 +1,9 @@
 //! The steps of a start: what is done, on which side, said in the same words everywhere
 //! (`--plan`, log, errors, fault tests).
 
-use crate::{HookRun, Namespaces, NicPlan, PlannedMount, VethPlan};
+use crate::{
+    GeneratedProfile, HookRun, Label, Namespaces, NicPlan, PlannedMount, SecurityModule, VethPlan,
+};
 use lxc_config::{ProcMode, SysMode};
 use std::fmt;
 
@@ -65,6 +67,8 @@ pub enum Step {
         /// Policy file.
         path: String,
     },
+    /// Load a profile of the container's own.
+    LoadProfile(GeneratedProfile),
     /// Create the guest process in its namespaces.
     CloneGuest {
         /// What it gets of its own.
@@ -79,6 +83,8 @@ pub enum Step {
     },
     /// Cut the new mount namespace off from the host's.
     IsolateMounts,
+    /// Open the file by which the guest's label is set, while /proc is the host's.
+    OpenLabelFile(SecurityModule),
     /// Mount the rootfs.
     MountRootfs {
         /// Directory on the host.
@@ -89,6 +95,11 @@ pub enum Step {
     /// Set the host name.
     SetHostname(
         /// Name.
+        String,
+    ),
+    /// Have the next keyring get this label.
+    LabelKeyring(
+        /// SELinux context.
         String,
     ),
     /// Start a session keyring of its own.
@@ -146,10 +157,14 @@ pub enum Step {
         /// Kernel's numbers.
         Vec<u32>,
     ),
+    /// Take the security label: at once, or with the exec.
+    SetLabel(Label),
     /// Forbid gaining privileges by exec.
     NoNewPrivs,
     /// Put the seccomp filter in force.
     LoadSeccomp,
+    /// See from outside that the guest has its label.
+    ConfirmLabel(Label),
     /// Write one device rule (v1).
     LimitDevice {
         /// `devices.allow`, `devices.deny`.
@@ -230,12 +245,15 @@ impl Step {
             Step::OpenConsoleLog { .. } => "open-console-log",
             Step::PinRootfs { .. } => "pin-rootfs",
             Step::CompileSeccomp { .. } => "compile-seccomp",
+            Step::LoadProfile(_) => "load-profile",
             Step::CloneGuest { .. } => "clone-guest",
             Step::CreateVeth(_) => "create-veth",
             Step::EnterCgroup { .. } => "enter-cgroup",
             Step::IsolateMounts => "isolate-mounts",
+            Step::OpenLabelFile(_) => "open-label-file",
             Step::MountRootfs { .. } => "mount-rootfs",
             Step::SetHostname(_) => "set-hostname",
+            Step::LabelKeyring(_) => "label-keyring",
             Step::NewKeyring => "new-keyring",
             Step::ConfigureNetwork(_) => "configure-network",
             Step::MountDev { .. } => "mount-dev",
@@ -251,8 +269,10 @@ impl Step {
             Step::NewBootId => "new-boot-id",
             Step::SetPersonality { .. } => "set-personality",
             Step::DropCapabilities(_) => "drop-capabilities",
+            Step::SetLabel(_) => "set-label",
             Step::NoNewPrivs => "no-new-privs",
             Step::LoadSeccomp => "load-seccomp",
+            Step::ConfirmLabel(_) => "confirm-label",
             Step::LimitDevice { .. } => "limit-device",
             Step::AttachDeviceProgram(_) => "attach-device-program",
             Step::Exec(_) => "exec",
@@ -272,6 +292,9 @@ impl fmt::Display for Step {
             Step::OpenConsoleLog { path } => write!(f, "open the console log {path}"),
             Step::PinRootfs { path } => write!(f, "keep the rootfs {path} writable"),
             Step::CompileSeccomp { path } => write!(f, "compile the seccomp profile {path}"),
+            Step::LoadProfile(profile) => {
+                write!(f, "load the AppArmor profile '{}'", profile.name)
+            }
             Step::CloneGuest { namespaces } => {
                 write!(
                     f,
@@ -284,6 +307,7 @@ impl fmt::Display for Step {
             } => f.write_str("enter the container's cgroups and make a cgroup namespace there"),
             Step::EnterCgroup { .. } => f.write_str("enter the container's cgroups"),
             Step::IsolateMounts => f.write_str("cut the mounts off from the host's"),
+            Step::OpenLabelFile(module) => write!(f, "open the file of its {module} label"),
             Step::MountRootfs { source, target } if source == target => {
                 write!(f, "mount the rootfs {source}")
             }
@@ -291,6 +315,7 @@ impl fmt::Display for Step {
                 write!(f, "mount the rootfs {source} on {target}")
             }
             Step::SetHostname(name) => write!(f, "set the host name to {name}"),
+            Step::LabelKeyring(label) => write!(f, "label the session keyring {label}"),
             Step::NewKeyring => f.write_str("start a session keyring"),
             Step::ConfigureNetwork(nics) if nics.len() == 1 => {
                 write!(f, "configure the network device {}", nics[0])
@@ -332,8 +357,16 @@ impl fmt::Display for Step {
                 let names: Vec<String> = caps.iter().map(name).collect();
                 write!(f, "drop the capabilities {}", names.join(" "))
             }
+            Step::SetLabel(label) => write!(f, "take the {} label '{}'", label.module, label.text),
             Step::NoNewPrivs => f.write_str("forbid new privileges"),
             Step::LoadSeccomp => f.write_str("load the seccomp filter"),
+            Step::ConfirmLabel(label) => {
+                write!(
+                    f,
+                    "see the guest under the {} label '{}'",
+                    label.module, label.text
+                )
+            }
             Step::LimitDevice { file, value } => {
                 write!(f, "write {value} to the cgroup's {file}")
             }

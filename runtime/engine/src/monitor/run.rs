@@ -7,6 +7,7 @@ use crate::message::{self, Report};
 use crate::monitor::broadcast;
 use crate::monitor::life::{self, Event, Phase};
 use crate::monitor::live::Live;
+use crate::program::Spawned;
 use crate::request::MonitorRequest;
 use crate::wire::{Notice, Server};
 use lxc_kernel::Result;
@@ -278,35 +279,55 @@ impl Monitor {
     ) -> Result<std::result::Result<(), Failure>> {
         log::debug!("running the {} hook {}", run.kind.name(), run.command);
         let mut hook = hooks::spawn(run, &self.hooks, extra)?;
+        let ended = self.wait_for_program(&mut hook.program, None)?;
+        Ok(match ended {
+            Some(ended) => hook.judge(ended),
+            // Without a deadline nothing but its end is waited for.
+            None => Ok(()),
+        })
+    }
+
+    /// Waits for a program of the host, serving the socket meanwhile; `None` if the deadline has
+    /// passed, and the program with it.
+    pub fn wait_for_program(
+        &mut self,
+        program: &mut Spawned,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Ended>> {
         self.poller
-            .add(hook.pidfd(), token::HOOK_ENDED, Interest::READ)?;
+            .add(program.pidfd(), token::HOOK_ENDED, Interest::READ)?;
         self.poller
-            .add(hook.output(), token::HOOK_OUTPUT, Interest::READ)?;
+            .add(program.output(), token::HOOK_OUTPUT, Interest::READ)?;
         let mut listening = true;
-        let verdict = 'wait: loop {
-            for wake in self.turn(None)? {
+        let ended = 'wait: loop {
+            for wake in self.turn(deadline)? {
                 match wake {
                     Wake::HookEnded => {
-                        if let Some(verdict) = hook.verdict()? {
-                            break 'wait verdict;
+                        if let Some(ended) = program.ended()? {
+                            break 'wait Some(ended);
                         }
                     }
                     Wake::HookOutput => {
-                        if listening && !hook.collect() {
-                            self.poller.remove(hook.output())?;
+                        if listening && !program.collect() {
+                            self.poller.remove(program.output())?;
                             listening = false;
                         }
                     }
+                    Wake::Deadline => {
+                        process::pidfd_signal(program.pidfd(), libc::SIGKILL)?;
+                        process::wait_pidfd(program.pidfd(), true)?;
+                        break 'wait None;
+                    }
                     // Not watched now.
-                    Wake::InitEnded | Wake::Guest | Wake::Deadline => {}
+                    Wake::InitEnded | Wake::Guest => {}
                 }
             }
         };
-        self.poller.remove(hook.pidfd())?;
+        self.poller.remove(program.pidfd())?;
         if listening {
-            self.poller.remove(hook.output())?;
+            self.poller.remove(program.output())?;
         }
-        Ok(verdict)
+        Ok(ended)
     }
 
     /// Tells how init ended.

@@ -185,6 +185,8 @@ fn act(
                 .cgroups
                 .limit(*unified, file, value.as_bytes())?;
         }
+        Step::LoadProfile(profile) => monitor.load_profile(profile)?,
+        Step::ConfirmLabel(label) => host::confirm_label(label, &monitor.live)?,
         Step::CloneGuest { .. } => host::clone_guest(plan, monitor, world)?,
         Step::CreateVeth(veth) => host::create_veth(veth, plan, monitor, world, undo)?,
         Step::LimitDevice { file, value } => {
@@ -201,8 +203,10 @@ fn act(
         // The guest's steps never come here: the plan says whose they are.
         Step::EnterCgroup { .. }
         | Step::IsolateMounts
+        | Step::OpenLabelFile(_)
         | Step::MountRootfs { .. }
         | Step::SetHostname(_)
+        | Step::LabelKeyring(_)
         | Step::NewKeyring
         | Step::ConfigureNetwork(_)
         | Step::MountDev { .. }
@@ -218,6 +222,7 @@ fn act(
         | Step::NewBootId
         | Step::SetPersonality { .. }
         | Step::DropCapabilities(_)
+        | Step::SetLabel(_)
         | Step::NoNewPrivs
         | Step::LoadSeccomp
         | Step::Exec(_) => {}

@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod dev;
 pub mod devices;
 pub mod identity;
+pub mod label;
 pub mod leftovers;
 pub mod mounts;
 pub mod network;
