@@ -2,6 +2,7 @@
 
 mod manifests;
 mod rust_text;
+mod security;
 mod sources;
 mod status;
 mod tree;
@@ -67,6 +68,7 @@ const RULES: &[Rule] = &[
     ("file-name", sources::file_names),
     ("machine-path", sources::machine_paths),
     ("status-table", status::agrees),
+    ("security-table", security::proofs_exist),
 ];
 
 pub fn command(project: &Project, arguments: &[String]) -> Outcome {
@@ -293,6 +295,56 @@ mod tests {
         let swapped = told(table("| `b` | not yet |", "| `a` | yes |"));
         assert!(swapped[0].contains("differs"), "{swapped:?}");
         assert_eq!(told(String::new()).len(), 1);
+    }
+
+    #[test]
+    fn a_row_of_known_attacks_without_a_proof_is_seen() {
+        let told = |rows: &str| {
+            let sh = Shell::new().unwrap();
+            let directory = sh.create_temp_dir().unwrap();
+            let place = directory.path();
+            let head = "| id | what was broken | proof |\n|---|---|---|\n";
+            sh.write_file(place.join("scenarios/security.md"), format!("{head}{rows}"))
+                .unwrap();
+            sh.write_file(place.join("scenarios/hostile/a.toml"), "")
+                .unwrap();
+            sh.write_file(place.join("runtime/x.rs"), "fn holds() {}\n")
+                .unwrap();
+            security::proofs_exist(&Tree::read(place).unwrap())
+        };
+        let good = "| 1 | a | `hostile/a.toml` |\n| 2 | b | `runtime/x.rs::holds`, `hostile/a.toml` |\n\
+                    | 3 | c | later: images |\n";
+        assert_eq!(told(good), Vec::<String>::new());
+        for (row, expected) in [
+            ("| 1 | a | |\n", "scenarios/security.md:3: 1 has no proof"),
+            (
+                "| 1 | a | later: |\n",
+                "scenarios/security.md:3: 1 is for later",
+            ),
+            (
+                "| 1 | a | `hostile/b.toml` |\n",
+                "scenarios/security.md:3: 1 names hostile/b.toml",
+            ),
+            (
+                "| 1 | a | `runtime/x.rs::hold` |\n",
+                "scenarios/security.md:3: 1 names runtime/x.rs",
+            ),
+            (
+                "| 1 | a | `runtime/x.rs` |\n",
+                "scenarios/security.md:3: 1 names runtime/x.rs",
+            ),
+            (
+                "| 1 | a | later: x |\n| 1 | b | later: x |\n",
+                "scenarios/security.md:4: 1 stands",
+            ),
+            ("", "scenarios/security.md: no row"),
+        ] {
+            let told = told(row);
+            assert!(
+                told.len() == 1 && told[0].starts_with(expected),
+                "{row}: {told:?}"
+            );
+        }
     }
 
     #[test]

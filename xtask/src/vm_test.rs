@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::build::{self, Profile};
 use crate::command_line::Told;
@@ -14,7 +15,10 @@ use crate::setup::{self, Need};
 const PREFIX: &str = "/opt/lxc-runtime";
 
 /// The whole matrix takes less; what takes longer hangs.
-const LIMIT: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+const LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// A compiler that takes longer hangs.
+const COMPILING: Duration = Duration::from_secs(60);
 
 pub fn command(project: &Project, arguments: &[String]) -> Outcome {
     // Bad arguments and bad scenarios are refused before anything is installed or built.
@@ -43,6 +47,7 @@ pub fn prepared(project: &Project) -> Outcome<Command> {
     std::fs::copy(&programs.door, place.join("bin/lxc-door"))
         .map_err(|error| format!("{}: {error}", programs.door.display()))?;
     c_door(project, &place)?;
+    guest_probe(project, &place)?;
     let mut harness = harness(project, &[])?;
     harness.arg("--agent").arg(&programs.agent);
     harness.arg("--prefix").arg(&place);
@@ -58,11 +63,35 @@ fn c_door(project: &Project, place: &Path) -> Outcome {
     let library = place.join("lib/liblxc.so.1");
     let include = project.root.join("runtime/capi/include");
     let source = project.root.join("harness/door/c-door.c");
-    let compiled = bounded(std::time::Duration::from_secs(60), "cc")
-        .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I"])
-        .args([&include, &source, &library])
-        .arg("-o")
-        .arg(directory.join("lxc-c-door"))
+    compiled(
+        bounded(COMPILING, "cc")
+            .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I"])
+            .args([&include, &source, &library])
+            .arg("-o")
+            .arg(directory.join("lxc-c-door")),
+        &source,
+    )
+}
+
+/// Compiles what tries in a guest what a hostile one would; it runs in any rootfs.
+fn guest_probe(project: &Project, place: &Path) -> Outcome {
+    let directory = place.join("probe");
+    std::fs::create_dir_all(&directory)
+        .map_err(|error| format!("{}: {error}", directory.display()))?;
+    let source = project.root.join("harness/probe/guest-probe.c");
+    compiled(
+        bounded(COMPILING, "cc")
+            .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-static"])
+            .arg(&source)
+            .arg("-o")
+            .arg(directory.join("guest-probe")),
+        &source,
+    )
+}
+
+/// Runs a compiler to its end.
+fn compiled(compiler: &mut Command, source: &Path) -> Outcome {
+    let compiled = compiler
         .status()
         .map_err(|error| format!("cc cannot be started: {error}; try: cargo xtask setup"))?;
     match compiled.success() {

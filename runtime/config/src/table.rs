@@ -147,7 +147,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: cgroups::show_directory,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("tenants/a", "tenants/a")])
     .also_takes(&[("./a//b/", "a/b")])
     .refuses(&["/a", "a/../b", ".."]),
@@ -160,7 +159,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: cgroups::show_directory,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("tenants/a", "tenants/a")])
     .also_takes(&[("./a//b/", "a/b")])
     .refuses(&["/a", "a/../b", ".."]),
@@ -173,7 +171,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: cgroups::show_directory,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("init", "init")])
     .refuses(&["a/b", "a/", ".", ".."]),
     Row::new(
@@ -185,7 +182,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: cgroups::show_directory,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("tenants/a", "tenants/a")])
     .also_takes(&[("./a//b/", "a/b")])
     .refuses(&["/a", "a/../b", ".."]),
@@ -198,7 +194,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: cgroups::show_directory,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("tenants/a", "tenants/a")])
     .also_takes(&[("./a//b/", "a/b")])
     .refuses(&["/a", "a/../b", ".."]),
@@ -211,7 +206,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::flag,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("1", "1"), ("0", "0")])
     .refuses(&["2", "yes"]),
     Row::family(
@@ -613,8 +607,7 @@ pub(crate) static TABLE: &[Row] = &[
         "sys nonsense",
         "shmounts:",
         "shmounts::/a",
-    ])
-    .carried_out_but(mounts::shared),
+    ]),
     Row::new(
         "lxc.mount.entry",
         "Mount inside the container, as a line of fstab(5).",
@@ -792,7 +785,7 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .text_form()
-    .not_carried_out_yet()
+    .carried_out_but(crate::mount_entry::option_not_carried_out)
     .takes(&[
         ("ro,noatime,rslave", "ro,noatime,rslave"),
         ("idmap=container", "idmap=container"),

@@ -163,6 +163,8 @@ pub struct Rootfs {
 pub struct RootfsOptions {
     /// As written.
     pub text: String,
+    /// Where it was written.
+    pub origin: Origin,
     /// Sorted into what each option means.
     pub options: MountOptions,
 }
@@ -311,15 +313,15 @@ pub struct CgroupSetting {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CgroupPlace {
     /// `lxc.cgroup.dir`: holds the cgroups of container and monitor.
-    pub dir: Option<String>,
+    pub dir: Option<Located<String>>,
     /// `lxc.cgroup.dir.monitor`: exactly the monitor's.
-    pub monitor: Option<String>,
+    pub monitor: Option<Located<String>>,
     /// `lxc.cgroup.dir.monitor.pivot`: where the monitor moves before it removes its own.
-    pub monitor_pivot: Option<String>,
+    pub monitor_pivot: Option<Located<String>>,
     /// `lxc.cgroup.dir.container`: exactly the one with the limits.
-    pub container: Option<String>,
+    pub container: Option<Located<String>>,
     /// `lxc.cgroup.dir.container.inner`: name of the one below it that holds the processes.
-    pub container_inner: Option<String>,
+    pub container_inner: Option<Located<String>>,
     /// `lxc.cgroup.relative`: all of them below the cgroup of whoever starts the container.
     pub relative: bool,
 }

@@ -67,7 +67,6 @@ fn what_is_not_carried_out_yet() {
         "lxc.log.syslog = daemon\nlxc.log.syslog = local0",
         "lxc.prlimit.nofile = 1024\nlxc.sysctl.kernel.msgmax = 1",
         "lxc.namespace.share.net = other",
-        "lxc.cgroup.dir.monitor = m",
         "lxc.net.0.l2proxy = 1",
         "lxc.net.0.type = macvlan\nlxc.net.0.macvlan.mode = bridge",
         "lxc.mount.auto = proc\nlxc.mount.auto = sys shmounts:/srv/shared",
@@ -82,7 +81,7 @@ fn what_is_not_carried_out_yet() {
 #[test]
 fn what_says_nothing_else_than_the_default_is_carried_out() {
     assert_golden!(refusals(&[
-        "lxc.ephemeral = 0\nlxc.cgroup.relative = 0\nlxc.keyring.session = 0",
+        "lxc.ephemeral = 0\nlxc.keyring.session = 0",
         "lxc.ephemeral = 1\nlxc.ephemeral = 0",
         "lxc.idmap = u 0 100000 65536\nlxc.idmap =",
         "lxc.prlimit.nofile = 1\nlxc.prlimit.core = 1\nlxc.prlimit =",

@@ -1,54 +1,93 @@
 //! Facts about the host, gathered when a configuration needs them and not before.
 
 use lxc_config::Values;
-use lxc_kernel::{Result, SysError, caps, cgroup, file, lsm, users};
+use lxc_kernel::{Errno, Result, SysError, caps, cgroup, file, lsm, users};
 use lxc_plan::{ApparmorFact, HierarchyFact, HostFacts, RootfsFact};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 /// Largest /proc/PID/cgroup or status read.
 const PROC_MAX: usize = 64 * 1024;
+/// What is delegated where the kernel (before 4.15) does not list it.
+const DELEGATED_FILES: &str =
+    "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\nmemory.oom.group";
 /// Largest fstab read.
 const FSTAB_MAX: usize = 1024 * 1024;
 
 /// The cgroup hierarchies that containers may be put in.
 ///
-/// Root places containers beside pid 1, everyone else below the own cgroup, and only where the
-/// hierarchy has been delegated (its directory is writable).
+/// Root places containers beside pid 1; everyone else, and root with `relative`, below the own
+/// cgroup. A hierarchy counts only where it has been delegated.
 ///
 /// # Errors
 /// The list cannot be read; or the caller is root and may write to none of its hierarchies. Without
 /// root a container does without cgroups then, as in LXC.
-pub fn cgroups() -> Result<Vec<HierarchyFact>> {
-    let source = if users::euid() == 0 {
-        "/proc/1/cgroup"
-    } else {
-        "/proc/self/cgroup"
+pub fn cgroups(relative: bool) -> Result<Vec<HierarchyFact>> {
+    let root = users::euid() == 0;
+    let source = match root && !relative {
+        true => "/proc/1/cgroup",
+        false => "/proc/self/cgroup",
     };
     let text = file::read_path(Path::new(source), PROC_MAX)?;
     let found = cgroup::hierarchies(&String::from_utf8_lossy(&text))?;
     let mut refused = None;
-    let usable = found.into_iter().filter_map(|h| {
-        let base = h.base.strip_suffix("init.scope").unwrap_or(&h.base);
-        let base = base.trim_matches('/').to_string();
-        let directory = h.mount.join(&base);
-        if let Err(errno) = rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK) {
-            let object = format!("{}, W_OK", directory.display());
-            refused.get_or_insert(SysError::new("access", object, errno));
-            return None;
+    let mut usable = Vec::with_capacity(found.len());
+    for hierarchy in found {
+        let base = match relative {
+            true => &hierarchy.base,
+            false => hierarchy
+                .base
+                .strip_suffix("init.scope")
+                .unwrap_or(&hierarchy.base),
+        };
+        let fact = HierarchyFact {
+            unified: hierarchy.version == cgroup::Version::V2,
+            base: base.trim_matches('/').to_string(),
+            mount: hierarchy.mount.to_string_lossy().into_owned(),
+            controllers: hierarchy.controllers,
+        };
+        match delegated(&fact, root) {
+            Ok(()) => usable.push(fact),
+            Err(error) => {
+                log::debug!("a cgroup hierarchy that is not delegated: {error}");
+                refused.get_or_insert(error);
+            }
         }
-        Some(HierarchyFact {
-            unified: h.version == cgroup::Version::V2,
-            controllers: h.controllers,
-            mount: h.mount.to_string_lossy().into_owned(),
-            base,
-        })
-    });
-    let usable: Vec<_> = usable.collect();
+    }
     match refused {
-        Some(refused) if usable.is_empty() && users::euid() == 0 => Err(refused),
+        Some(refused) if usable.is_empty() && root => Err(refused),
         _ => Ok(usable),
     }
+}
+
+/// Whether the base of a hierarchy may be used: its directory is writable, and on v2 every file that
+/// the kernel lists as delegated. Moving a process is another matter: cgroup.procs is not asked.
+fn delegated(fact: &HierarchyFact, root: bool) -> Result<()> {
+    let base = Path::new(&fact.mount).join(&fact.base);
+    let writable = |path: &Path| {
+        // By the effective ids, as the writing itself will be.
+        let flags = rustix::fs::AtFlags::EACCESS;
+        let access = rustix::fs::Access::WRITE_OK;
+        rustix::fs::accessat(rustix::fs::CWD, path, access, flags)
+            .map_err(|errno| SysError::new("faccessat", format!("{}, W_OK", path.display()), errno))
+    };
+    writable(&base)?;
+    if root || !fact.unified {
+        return Ok(());
+    }
+    let listed = file::read_path(Path::new("/sys/kernel/cgroup/delegate"), PROC_MAX);
+    let listed = listed.unwrap_or_else(|_| DELEGATED_FILES.as_bytes().to_vec());
+    for name in String::from_utf8_lossy(&listed).lines() {
+        let name = name.trim();
+        // A kernel lists files of controllers that this cgroup may not have.
+        match writable(&base.join(name)) {
+            Err(error) if name != "cgroup.procs" && error.errno != Errno::NOENT => {
+                return Err(error);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Everything a start with this configuration needs to know.
@@ -60,6 +99,13 @@ pub fn gather(
     let exists = |path: &str| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
     let mount_point = values.rootfs.mount.as_deref().or(mount_point);
     let cgroup_namespace = exists("/proc/self/ns/cgroup");
+    let fstab = values.mount_fstab.as_ref().map(|f| {
+        file::read_path(Path::new(&f.value), FSTAB_MAX)
+            .map(|text| String::from_utf8_lossy(&text).into_owned())
+            .map_err(|e| e.to_string())
+    });
+    let text = fstab.as_ref().and_then(|read| read.as_deref().ok());
+    let sources = lxc_plan::mount_sources(values, text, mount_point);
     HostFacts {
         euid: users::euid(),
         cgroups,
@@ -73,14 +119,17 @@ pub fn gather(
             .as_ref()
             .map_or(RootfsFact::NotSet, |p| rootfs(&p.value)),
         mount_point_exists: mount_point.is_some_and(|p| Path::new(p).is_dir()),
-        fstab: values.mount_fstab.as_ref().map(|f| {
-            file::read_path(Path::new(&f.value), FSTAB_MAX)
-                .map(|text| String::from_utf8_lossy(&text).into_owned())
-                .map_err(|e| e.to_string())
-        }),
+        missing_sources: sources.into_iter().filter(|path| missing(path)).collect(),
+        fstab,
         last_capability: caps::last_cap(),
         device_paths: device_paths(values),
     }
+}
+
+/// Whether nothing is there for certain; what may not be looked at counts as there.
+fn missing(path: &str) -> bool {
+    let found = rustix::fs::access(path, rustix::fs::Access::EXISTS);
+    matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
 }
 
 fn rootfs(path: &str) -> RootfsFact {
@@ -135,7 +184,10 @@ fn device_paths(values: &Values) -> Vec<(String, std::result::Result<String, Str
 
 fn resolve_device(rule: &str) -> std::result::Result<String, String> {
     use std::os::unix::fs::MetadataExt;
-    let (path, access) = rule.split_once(' ').ok_or("the access (rwm) is missing")?;
+    let (path, access) = rule
+        .rsplit_once(|c: char| c.is_ascii_whitespace())
+        .ok_or("the access (rwm) is missing")?;
+    let path = path.trim_ascii_end();
     let found = std::fs::metadata(path).map_err(|e| format!("{path}: {e}"))?;
     let letter = if found.file_type().is_char_device() {
         'c'

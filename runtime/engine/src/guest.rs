@@ -141,7 +141,11 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         Step::EnterCgroup { new_namespace } => identity::enter_cgroup(*new_namespace, world)?,
         Step::IsolateMounts => rootfs::isolate(world)?,
         Step::OpenLabelFile(module) => label::open(*module, world)?,
-        Step::MountRootfs { source, target } => rootfs::mount(source, target, world)?,
+        Step::MountRootfs {
+            source,
+            target,
+            options,
+        } => rootfs::mount(source, target, options, world)?,
         Step::SetHostname(name) => process::set_hostname(name)?,
         Step::LabelKeyring(context) => label::label_keyring(context)?,
         Step::NewKeyring => identity::new_keyring(world)?,
@@ -160,6 +164,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
             network::configure(nics, &devices, world)?;
         }
         Step::SwitchRoot => rootfs::switch(world)?,
+        Step::ReceiveMounts { target } => mounts::receive(target)?,
         Step::NewBootId => identity::new_boot_id(world),
         Step::SetPersonality { bits32 } => identity::set_personality(*bits32)?,
         Step::DropCapabilities(caps) => identity::drop_capabilities(caps)?,
@@ -169,6 +174,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         // The host's steps never come here: the plan says whose they are.
         Step::CreateCgroup { .. }
         | Step::LimitCgroup { .. }
+        | Step::CreateInnerCgroup { .. }
         | Step::OpenConsole
         | Step::OpenConsoleLog { .. }
         | Step::PinRootfs { .. }

@@ -7,6 +7,10 @@ use lxc_plan::{SecurityModule, Step};
 pub const CGROUP_READ_ONLY: &str =
     "the cgroup hierarchy is not writable; remount it read-write or delegate it to this user";
 
+/// The remedy where a process may not be moved into a cgroup of its own user.
+pub const CGROUP_NOT_MOVABLE: &str = "the kernel moves a process only for who may write cgroup.procs of the cgroup above both places; \
+     start from a delegated one ('systemd-run --user --scope -p Delegate=yes …')";
+
 /// The remedy for `step` failing with `error`, when there is one worth saying.
 pub fn hint(step: &Step, error: &SysError) -> Option<String> {
     let text = match (step, error.errno) {
@@ -44,8 +48,13 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
             "{} is not a bridge that takes ports; name a Linux bridge",
             veth.link.as_deref().unwrap_or_default()
         ),
-        (Step::CreateCgroup { .. } | Step::EnterCgroup { .. }, Errno::ROFS | Errno::ACCESS) => {
-            CGROUP_READ_ONLY.into()
+        (
+            Step::CreateCgroup { .. } | Step::CreateInnerCgroup { .. },
+            Errno::ROFS | Errno::ACCESS,
+        ) => CGROUP_READ_ONLY.into(),
+        (Step::EnterCgroup { .. }, Errno::ACCESS | Errno::PERM) => CGROUP_NOT_MOVABLE.into(),
+        (Step::CreateCgroup { .. } | Step::CreateInnerCgroup { .. }, Errno::NOTDIR) => {
+            "a file of the kernel has that name; choose another".into()
         }
         (Step::CreateCgroup { .. }, Errno::RANGE) => {
             "a thousand cgroups of this name exist; remove those that are empty".into()
@@ -54,7 +63,10 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
             "the number of cgroups is limited (cgroup.max.descendants); raise the limit".into()
         }
         (Step::LimitCgroup { file, .. } | Step::LimitDevice { file, .. }, Errno::NOENT) => {
-            format!("the kernel has no file {file} in this cgroup; correct the name")
+            format!(
+                "the kernel has no file {file} in this cgroup: correct the name, or, on v2, start from a \
+                 cgroup that hands its controllers down (one without processes of its own)"
+            )
         }
         (Step::LimitCgroup { .. } | Step::LimitDevice { .. }, Errno::INVAL | Errno::RANGE) => {
             "the kernel does not take this value; see its cgroup documentation for the file".into()
@@ -67,6 +79,15 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
             "{} does not exist inside the rootfs; add 'create=dir' (or create=file) to make it, or \
              'optional' to go on without",
             mount.shown()
+        ),
+        (Step::Mount(mount), Errno::INVAL) if mount.entry.options.moves => format!(
+            "only a mount can be moved: {} is none, or it belongs to another user namespace; use bind",
+            mount.entry.source
+        ),
+        (Step::Mount(mount), Errno::PERM) if mount.entry.options.bind.is_some() => format!(
+            "{} is restricted for user namespaces: leave out the words that would lift that (dev, or \
+             another access time)",
+            mount.entry.source
         ),
         (Step::Mount(mount), Errno::INVAL | Errno::NOTDIR)
             if mount.entry.options.bind.is_some() =>
@@ -91,6 +112,11 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
                 "the kernel has no filesystem '{}'; load its module",
                 mount.entry.fstype
             )
+        }
+        (Step::MountRootfs { .. }, Errno::BUSY) => {
+            "a mount below the rootfs is hidden by another and \
+            cannot be restricted on this kernel (before 5.12); unmount one of them"
+                .into()
         }
         (Step::MountRootfs { target, .. }, Errno::NOENT) => {
             format!("create the mount point ('mkdir -p {target}') or set lxc.rootfs.mount")

@@ -47,7 +47,20 @@ pub fn forget_profile(lxcpath: &str, name: &str) -> lxc_kernel::Result<()> {
     apparmor::forget(lxcpath, name)
 }
 
-/// Removes the cgroups that killed monitors of `name` left; returns how many.
-pub fn sweep(name: &str) -> lxc_kernel::Result<u32> {
-    step::leftovers::sweep(name, &facts::cgroups()?)
+/// Removes the cgroups that killed monitors of the container `name` left; returns how many.
+///
+/// `place`, `pattern` and `only` are its `lxc.cgroup.dir*` and the installation's `lxc.cgroup.pattern`
+/// and `lxc.cgroup.use`. Settings that contradict each other have left nothing.
+pub fn sweep(
+    name: &str,
+    place: &lxc_config::CgroupPlace,
+    pattern: Option<&str>,
+    only: Option<&str>,
+) -> lxc_kernel::Result<u32> {
+    let found = facts::cgroups(place.relative)?;
+    let wanted = lxc_plan::CgroupNames::choose(name, place, pattern);
+    let (Ok(names), Ok(used)) = (wanted, lxc_plan::used_hierarchies(found, only)) else {
+        return Ok(0);
+    };
+    step::leftovers::sweep(&names, &used)
 }

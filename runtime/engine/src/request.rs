@@ -47,6 +47,10 @@ pub struct MonitorRequest {
     pub pidfile: Option<String>,
     /// The installation's mount point for a rootfs.
     pub default_mount_point: Option<String>,
+    /// The installation's `lxc.cgroup.pattern`.
+    pub cgroup_pattern: Option<String>,
+    /// The installation's `lxc.cgroup.use`.
+    pub cgroup_use: Option<String>,
     /// Where log lines go.
     pub log: LogTarget,
 }

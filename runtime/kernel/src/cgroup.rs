@@ -156,6 +156,12 @@ pub fn open(path: &Path) -> Result<OwnedFd> {
         .called("openat", || format!("{path:?}, O_DIRECTORY"))
 }
 
+/// Opens a cgroup's directory once more.
+pub fn open_again(dir: BorrowedFd) -> Result<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(dir, 3)
+        .called("fcntl", || format!("{}, F_DUPFD_CLOEXEC", describe(dir)))
+}
+
 /// Opens a cgroup's directory below another one.
 pub fn open_at(parent: BorrowedFd, relative: &str) -> Result<OwnedFd> {
     parts(parent, relative)?
@@ -250,6 +256,11 @@ pub fn remove(parent: BorrowedFd, relative: &str) -> Result<()> {
     };
     let holder = above.as_ref().map_or(parent, |fd| fd.as_fd());
     crate::tree::remove_directories(holder, name)
+}
+
+/// Removes all cgroups below one, which stays; EBUSY as with [`remove`].
+pub fn remove_below(dir: BorrowedFd) -> Result<()> {
+    crate::tree::remove_directories_in(dir)
 }
 
 /// Tells whether a v2 cgroup or one below it holds a process (`populated` in cgroup.events).

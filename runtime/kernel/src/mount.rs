@@ -1,13 +1,20 @@
-//! Mounts: the descriptor API of Linux 5.2, and the classic remount where mount_setattr (5.12) is
-//! missing.
+//! Mounts: the descriptor API of Linux 5.2, and the classic calls where a kernel lacks mount_setattr
+//! (5.12) or a filter hides the others.
+
+mod attributes;
+mod below;
+mod parking;
+
+pub use attributes::remount_attrs;
+pub use parking::allow_classic;
 
 use crate::error::{Called, Errno, Result, SysError, retry};
 use crate::fd::describe;
 use crate::sys::calls::{self, MountChange};
-use rustix::fs::{CWD, Mode, OFlags, fstatvfs, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount as raw;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
     OpenTreeFlags, UnmountFlags,
 };
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -49,6 +56,9 @@ impl Propagation {
 /// `recursive` takes the mounts below along. The copy vanishes with its last descriptor.
 pub fn clone_tree(at: Option<BorrowedFd>, path: &Path, recursive: bool) -> Result<OwnedFd> {
     let dir = at.unwrap_or(CWD);
+    if parking::only_way() {
+        return parking::bind(dir, path, recursive);
+    }
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if path.as_os_str().is_empty() {
         flags |= OpenTreeFlags::AT_EMPTY_PATH;
@@ -56,18 +66,46 @@ pub fn clone_tree(at: Option<BorrowedFd>, path: &Path, recursive: bool) -> Resul
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    retry(|| raw::open_tree(dir, path, flags)).called("open_tree", || {
-        let recursive = if recursive { "|AT_RECURSIVE" } else { "" };
-        format!("{}, {path:?}, OPEN_TREE_CLONE{recursive}", describe(dir))
-    })
+    match retry(|| raw::open_tree(dir, path, flags)) {
+        Err(errno) if parking::instead_of(errno) => parking::bind(dir, path, recursive),
+        opened => opened.called("open_tree", || {
+            let recursive = if recursive { "|AT_RECURSIVE" } else { "" };
+            format!("{}, {path:?}, OPEN_TREE_CLONE{recursive}", describe(dir))
+        }),
+    }
 }
 
 /// Makes a new, detached mount of a filesystem.
 ///
 /// `options` are the filesystem's own, `key=value` or `key`; what belongs to the mount (`ro`,
-/// `nosuid`, …) is given as MOUNT_ATTR_* bits in `attrs`. The error carries what the filesystem
-/// said about it.
+/// `nosuid`, …) is given as MOUNT_ATTR_* bits in `attrs`. The option `ro` makes the filesystem
+/// itself read-only. The error carries what the filesystem said about it.
 pub fn new_mount(
+    fstype: &str,
+    source: Option<&str>,
+    options: &[String],
+    attrs: u64,
+) -> Result<OwnedFd> {
+    let long = options.iter().any(|option| option.len() >= LONGEST_OPTION);
+    if parking::only_way() || long && parking::allowed() {
+        return parking::make(fstype, source, options, attrs);
+    }
+    match by_context(fstype, source, options, attrs) {
+        Err(error) if error.call != "fsconfig" && parking::instead_of(error.errno) => {
+            parking::make(fstype, source, options, attrs)
+        }
+        Err(error) if error.errno == Errno::NOSYS && parking::allowed() => {
+            parking::make(fstype, source, options, attrs)
+        }
+        made => made,
+    }
+}
+
+/// What fsconfig(2) takes of a value, with its final NUL; mount(2) takes a page of them.
+const LONGEST_OPTION: usize = 256;
+
+/// [`new_mount`] with the calls of Linux 5.2.
+fn by_context(
     fstype: &str,
     source: Option<&str>,
     options: &[String],
@@ -129,12 +167,68 @@ fn messages(context: BorrowedFd) -> String {
     said.join("; ")
 }
 
-/// Attaches a detached mount on top of the file or directory that `target` refers to.
+/// Attaches a detached mount, or moves an attached one, on top of the file or directory that
+/// `target` refers to.
 pub fn attach(mount: BorrowedFd, target: BorrowedFd) -> Result<()> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    retry(|| raw::move_mount(mount, "", target, "", flags)).called("move_mount", || {
-        format!("{}, {}", describe(mount), describe(target))
-    })
+    let done = match parking::only_way() {
+        true => parking::place(mount, target),
+        false => {
+            let empty_path =
+                MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+            retry(|| raw::move_mount(mount, "", target, "", empty_path))
+                .called("move_mount", || {
+                    format!("{}, {}", describe(mount), describe(target))
+                })
+        }
+    };
+    if done.is_ok() {
+        parking::placed(mount);
+    }
+    done
+}
+
+/// What is to be different about a mount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// MOUNT_ATTR_* bits to set.
+    pub set: u64,
+    /// MOUNT_ATTR_* bits to clear.
+    pub clear: u64,
+    /// The same for all mounts below.
+    pub recursive: bool,
+}
+
+/// As [`attach`], with `change` made to the mount: where the kernel can (5.12) before anybody sees
+/// it, else right after.
+///
+/// It fails as [`change`] does.
+pub fn attach_with(mount: BorrowedFd, target: BorrowedFd, change: &Change) -> Result<()> {
+    if change.set | change.clear == 0 {
+        return attach(mount, target);
+    }
+    if has_mount_setattr() {
+        set_attrs(mount, change.set, change.clear, change.recursive)?;
+        return attach(mount, target);
+    }
+    attach(mount, target)?;
+    self::change(mount, change)
+}
+
+/// Makes `change` to an **attached** mount.
+///
+/// Without mount_setattr (5.12), and if it reaches below, a mount below that another one hides is the
+/// error EBUSY.
+pub fn change(mount: BorrowedFd, change: &Change) -> Result<()> {
+    if has_mount_setattr() {
+        return set_attrs(mount, change.set, change.clear, change.recursive);
+    }
+    remount_attrs(mount, change.set, change.clear)?;
+    if change.recursive {
+        for inner in below::mounts_below(mount)? {
+            remount_attrs(inner.as_fd(), change.set, change.clear)?;
+        }
+    }
+    Ok(())
 }
 
 /// Sets and clears MOUNT_ATTR_* bits of a mount, attached or not, with mount_setattr.
@@ -167,72 +261,6 @@ pub fn set_idmap(mount: BorrowedFd, user_namespace: BorrowedFd, recursive: bool)
     })
 }
 
-/// Sets and clears MOUNT_ATTR_* bits of one **attached** mount by a classic remount.
-///
-/// `mount` is a descriptor of its root, opened after it was attached. Bits not named stay. Needs
-/// /proc. Id-mapping is beyond it (EINVAL).
-pub fn remount_attrs(mount: BorrowedFd, set: u64, clear: u64) -> Result<()> {
-    let args = || format!("{}, set {set:#x}, clear {clear:#x}", describe(mount));
-    let known = CLASSIC.iter().fold(ATIME, |bits, (bit, ..)| bits | bit);
-    if (set | clear) & !known != 0 {
-        return Err(SysError::new("mount", args(), Errno::INVAL));
-    }
-    let current = retry(|| fstatvfs(mount)).called("fstatvfs", args)?;
-    let current = attributes_of(current.f_flag.bits());
-    let wanted = classic_flags((current & !clear) | set);
-    let flags = wanted | libc::MS_BIND;
-    // MountFlags is 32 bits wide, as the kernel's flags are; the upper half is always empty.
-    let flags = MountFlags::from_bits_retain(flags as u32);
-    let path = by_descriptor(mount);
-    retry(|| raw::mount_remount(path.as_str(), flags, "")).called("mount", || {
-        format!("{}, MS_REMOUNT|MS_BIND|{wanted:#x}", describe(mount))
-    })
-}
-
-const ATIME: u64 = libc::MOUNT_ATTR__ATIME;
-
-/// MOUNT_ATTR_* bit, its MS_* bit, its ST_* bit.
-const CLASSIC: &[(u64, u64, u64)] = &[
-    (libc::MOUNT_ATTR_RDONLY, libc::MS_RDONLY, libc::ST_RDONLY),
-    (libc::MOUNT_ATTR_NOSUID, libc::MS_NOSUID, libc::ST_NOSUID),
-    (libc::MOUNT_ATTR_NODEV, libc::MS_NODEV, libc::ST_NODEV),
-    (libc::MOUNT_ATTR_NOEXEC, libc::MS_NOEXEC, libc::ST_NOEXEC),
-    (
-        libc::MOUNT_ATTR_NODIRATIME,
-        libc::MS_NODIRATIME,
-        libc::ST_NODIRATIME,
-    ),
-    (libc::MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW, ST_NOSYMFOLLOW),
-];
-const MS_NOSYMFOLLOW: u64 = 1 << 8;
-const ST_NOSYMFOLLOW: u64 = 1 << 13;
-
-/// MOUNT_ATTR_* bits of what statfs reports.
-fn attributes_of(st_flags: u64) -> u64 {
-    let atime = match () {
-        () if st_flags & libc::ST_NOATIME != 0 => libc::MOUNT_ATTR_NOATIME,
-        () if st_flags & libc::ST_RELATIME != 0 => libc::MOUNT_ATTR_RELATIME,
-        () => libc::MOUNT_ATTR_STRICTATIME,
-    };
-    CLASSIC
-        .iter()
-        .filter(|(_, _, st)| st_flags & st != 0)
-        .fold(atime, |attrs, (bit, ..)| attrs | bit)
-}
-
-/// MS_* bits that mean the same as MOUNT_ATTR_* bits.
-fn classic_flags(attrs: u64) -> u64 {
-    let atime = match attrs & ATIME {
-        libc::MOUNT_ATTR_NOATIME => libc::MS_NOATIME,
-        libc::MOUNT_ATTR_STRICTATIME => libc::MS_STRICTATIME,
-        _ => libc::MS_RELATIME,
-    };
-    CLASSIC
-        .iter()
-        .filter(|(bit, ..)| attrs & bit != 0)
-        .fold(atime, |flags, (_, ms, _)| flags | ms)
-}
-
 /// Tells whether this kernel has mount_setattr (5.12); asked once.
 pub fn has_mount_setattr() -> bool {
     static PROBED: OnceLock<bool> = OnceLock::new();
@@ -256,19 +284,19 @@ pub fn set_propagation(path: &Path, p: Propagation, recursive: bool) -> Result<(
 ///
 /// Before 5.12 the mount must be attached, and /proc be there.
 pub fn set_propagation_fd(mount: BorrowedFd, p: Propagation, recursive: bool) -> Result<()> {
+    if !has_mount_setattr() {
+        return set_propagation(Path::new(&by_descriptor(mount)), p, recursive);
+    }
     let change = MountChange {
         propagation: u64::from(p.flags(false).bits()),
         ..MountChange::default()
     };
-    match retry(|| calls::mount_setattr(mount, recursive, &change)) {
-        Err(Errno::NOSYS) => set_propagation(Path::new(&by_descriptor(mount)), p, recursive),
-        other => other.called("mount_setattr", || {
-            format!(
-                "{}, propagation {p:?}, recursive {recursive}",
-                describe(mount)
-            )
-        }),
-    }
+    retry(|| calls::mount_setattr(mount, recursive, &change)).called("mount_setattr", || {
+        format!(
+            "{}, propagation {p:?}, recursive {recursive}",
+            describe(mount)
+        )
+    })
 }
 
 /// The name under which a descriptor's file can be given to a call that wants a path.
@@ -330,58 +358,4 @@ pub fn classic(
         let data = data.unwrap_or("");
         format!("{source:?}, {target:?}, {fstype:?}, {flags:#x}, {data:?}")
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn classic_flags_mean_what_the_attributes_mean() {
-        use libc::*;
-        for (attrs, flags) in [
-            (0, MS_RELATIME),
-            (
-                MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID,
-                MS_RDONLY | MS_NOSUID | MS_RELATIME,
-            ),
-            (
-                MOUNT_ATTR_NOATIME | MOUNT_ATTR_NODIRATIME,
-                MS_NOATIME | MS_NODIRATIME,
-            ),
-            (
-                MOUNT_ATTR_STRICTATIME | MOUNT_ATTR_NODEV,
-                MS_STRICTATIME | MS_NODEV,
-            ),
-            (
-                MOUNT_ATTR_NOSYMFOLLOW | MOUNT_ATTR_NOEXEC,
-                256 | MS_NOEXEC | MS_RELATIME,
-            ),
-        ] {
-            assert_eq!(classic_flags(attrs), flags, "{attrs:#x}");
-        }
-    }
-
-    #[test]
-    fn statfs_flags_are_read_as_attributes() {
-        use libc::*;
-        for (st, attrs) in [
-            (ST_RELATIME, 0),
-            (0, MOUNT_ATTR_STRICTATIME),
-            (
-                ST_NOATIME | ST_RDONLY,
-                MOUNT_ATTR_NOATIME | MOUNT_ATTR_RDONLY,
-            ),
-            (ST_RELATIME | ST_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW),
-        ] {
-            assert_eq!(attributes_of(st), attrs, "{st:#x}");
-        }
-    }
-
-    #[test]
-    fn bits_that_a_remount_cannot_set_are_refused() {
-        let root = crate::file::open_dir(Path::new("/")).unwrap();
-        let error = remount_attrs(root.as_fd(), libc::MOUNT_ATTR_IDMAP, 0).unwrap_err();
-        assert_eq!(error.errno, Errno::INVAL);
-    }
 }

@@ -36,6 +36,15 @@ pub(crate) fn remove_directories(parent: BorrowedFd, name: &str) -> Result<()> {
     Removal { files: false }.run(parent, name, &[])
 }
 
+/// As [`remove_directories`], of everything in `top`, which stays.
+pub(crate) fn remove_directories_in(top: BorrowedFd) -> Result<()> {
+    let removal = Removal { files: false };
+    while let Emptied::Descend(child) = removal.empty(top, &[])? {
+        removal.run(top, child.name, &[])?;
+    }
+    Ok(())
+}
+
 /// One directory on the way down to the current one.
 struct Level {
     /// Dropped while the walk is more than [`HELD`] levels deeper.

@@ -24,8 +24,11 @@ fn main() {
         !has("--ignored") && (filters.is_empty() || filters.iter().any(|it| matches(it)))
     };
     let checks = checks::ALL.iter().flat_map(|(name, check)| {
-        let old = format!("old_kernel::{name}");
-        [(name.to_string(), check, false), (old, check, true)]
+        [
+            (name.to_string(), check, Calls::All),
+            (format!("old_kernel::{name}"), check, Calls::OfLinux54),
+            (format!("classic_mounts::{name}"), check, Calls::NoMountApi),
+        ]
     });
     let checks = checks.filter(|(name, ..)| chosen(name));
     if has("--list") {
@@ -33,7 +36,7 @@ fn main() {
         return;
     }
     let verdicts: Vec<&str> = checks
-        .map(|(name, check, old)| verdict(&name, check, old))
+        .map(|(name, check, calls)| verdict(&name, check, calls))
         .collect();
     let count = |wanted| verdicts.iter().filter(|it| **it == wanted).count();
     let failed = count("FAILED");
@@ -47,10 +50,18 @@ const PASSED: i32 = 0;
 const FAILED: i32 = 1;
 const COULD_NOT_RUN: i32 = 77;
 
-/// Runs a check in a child and prints its verdict.
-///
-/// With `old`, the child's kernel lacks what Linux 5.4 lacks.
-fn verdict(name: &str, check: &fn() -> checks::Verdict, old: bool) -> &'static str {
+/// Which calls the kernel seems to have.
+#[derive(Clone, Copy, PartialEq)]
+enum Calls {
+    All,
+    /// Not those that Linux 5.4 lacks, nor clone3, which filters hide.
+    OfLinux54,
+    /// Nor the mount API of Linux 5.2: as under the filter of an old container manager.
+    NoMountApi,
+}
+
+/// Runs a check in a child whose kernel seems to have `calls`, and prints its verdict.
+fn verdict(name: &str, check: &fn() -> checks::Verdict, calls: Calls) -> &'static str {
     let plain = CloneSpec {
         namespaces: 0,
         into_cgroup: None,
@@ -59,7 +70,7 @@ fn verdict(name: &str, check: &fn() -> checks::Verdict, old: bool) -> &'static s
     };
     let pidfd = match clone_process(&plain) {
         Ok(Cloned::Parent { pidfd, .. }) => pidfd,
-        Ok(Cloned::Child) => exit_now(run(check, old)),
+        Ok(Cloned::Child) => exit_now(run(check, calls)),
         Err(error) => panic!("{name}: {error}"),
     };
     let ended = wait_pidfd(pidfd.as_fd(), true);
@@ -75,10 +86,12 @@ fn verdict(name: &str, check: &fn() -> checks::Verdict, old: bool) -> &'static s
     verdict
 }
 
-fn run(check: &fn() -> checks::Verdict, old: bool) -> i32 {
+fn run(check: &fn() -> checks::Verdict, calls: Calls) -> i32 {
     let body = || {
-        if old {
-            forget_new_calls();
+        match calls {
+            Calls::All => {}
+            Calls::OfLinux54 => forget(NEWER_THAN_5_4),
+            Calls::NoMountApi => forget(&[NEWER_THAN_5_4, MOUNT_API].concat()),
         }
         check()
     };
@@ -92,21 +105,31 @@ fn run(check: &fn() -> checks::Verdict, old: bool) -> i32 {
     }
 }
 
-/// Makes the calls that Linux 5.4 lacks, and clone3 that filters hide, answer ENOSYS.
-fn forget_new_calls() {
+const NEWER_THAN_5_4: &[libc::c_long] = &[
+    libc::SYS_openat2,
+    libc::SYS_close_range,
+    libc::SYS_mount_setattr,
+    libc::SYS_clone3,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_faccessat2,
+];
+
+const MOUNT_API: &[libc::c_long] = &[
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+];
+
+/// Makes calls answer ENOSYS.
+fn forget(calls: &[libc::c_long]) {
     use libseccomp::{ScmpAction, ScmpFilterContext, ScmpSyscall};
     let mut filter = ScmpFilterContext::new(ScmpAction::Allow).unwrap();
-    for call in [
-        libc::SYS_openat2,
-        libc::SYS_close_range,
-        libc::SYS_mount_setattr,
-        libc::SYS_clone3,
-        libc::SYS_epoll_pwait2,
-        libc::SYS_faccessat2,
-    ] {
+    for call in calls {
         let missing = ScmpAction::Errno(libc::ENOSYS);
         filter
-            .add_rule(missing, ScmpSyscall::from(call as i32))
+            .add_rule(missing, ScmpSyscall::from(*call as i32))
             .unwrap();
     }
     filter.load().unwrap();

@@ -68,6 +68,15 @@ pub(crate) fn global() -> GlobalConfig {
     GlobalConfig::load(&path).unwrap_or_else(|_| GlobalConfig::parse(""))
 }
 
+/// `lxc.cgroup.pattern` and `lxc.cgroup.use` of lxc.conf.
+pub(crate) fn cgroup_settings() -> (Option<String>, Option<String>) {
+    let global = global();
+    (
+        global.get("lxc.cgroup.pattern"),
+        global.get("lxc.cgroup.use"),
+    )
+}
+
 /// Tells where the library was loaded from: its installation is found from there instead of from the
 /// running program. Only the first call counts.
 pub fn set_library(file: &Path) {

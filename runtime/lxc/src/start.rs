@@ -3,7 +3,7 @@
 use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
-use crate::paths::Installation;
+use crate::paths::{self, Installation};
 use lxc_engine::directory::{Creation, creation};
 use lxc_engine::launch;
 use lxc_engine::request::MonitorRequest;
@@ -107,6 +107,7 @@ impl Container {
             .pidfile
             .as_ref()
             .map(|p| p.to_string_lossy().into_owned());
+        let (cgroup_pattern, cgroup_use) = paths::cgroup_settings();
         Ok(MonitorRequest {
             name: name.clone(),
             lxcpath: self.lxcpath.clone(),
@@ -118,6 +119,8 @@ impl Container {
             in_place: false,
             pidfile,
             default_mount_point: Installation::discover().mount_point(),
+            cgroup_pattern,
+            cgroup_use,
             log: log::target(config),
         })
     }

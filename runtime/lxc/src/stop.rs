@@ -2,6 +2,7 @@
 
 use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
+use crate::paths;
 use lxc_engine::inquiry;
 use lxc_engine::wire::State;
 use std::time::{Duration, Instant};
@@ -74,7 +75,15 @@ impl Container {
 
     /// Removes what a monitor of this name left that was killed; somebody else's is never touched.
     pub(crate) fn sweep(&self) {
-        match lxc_engine::sweep(&self.name) {
+        let place = self.config().map(|config| config.values().cgroup.clone());
+        let (pattern, only) = paths::cgroup_settings();
+        let swept = lxc_engine::sweep(
+            &self.name,
+            &place.unwrap_or_default(),
+            pattern.as_deref(),
+            only.as_deref(),
+        );
+        match swept {
             Ok(0) => {}
             Ok(count) => ::log::info!("removed {count} cgroups that a killed monitor left"),
             Err(error) => ::log::warn!("cannot look for leftovers: {error}"),

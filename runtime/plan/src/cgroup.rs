@@ -1,29 +1,13 @@
 //! Where a container's cgroups are, and what is written into them when.
 
+mod names;
+
+pub use names::{CgroupNames, used};
+
 use crate::{HostFacts, Layout, Refusal};
 use lxc_config::{Capabilities, CgroupAccess, CgroupMountKind, CgroupSetting, Located, Values};
 
 use crate::step::CgroupView;
-
-/// The cgroups of one container, relative to each hierarchy's base and without the suffix (`-1`, …)
-/// that is appended when the name is taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CgroupNames {
-    /// The monitor's own.
-    pub monitor: String,
-    /// The container's, limited and occupied.
-    pub payload: String,
-}
-
-impl CgroupNames {
-    /// LXC's default names.
-    pub fn of(name: &str) -> CgroupNames {
-        CgroupNames {
-            monitor: format!("lxc.monitor.{name}"),
-            payload: format!("lxc.payload.{name}"),
-        }
-    }
-}
 
 /// CAP_SYS_ADMIN.
 const SYS_ADMIN: u32 = 21;
@@ -86,20 +70,47 @@ pub fn needs_device_program(facts: &HostFacts) -> bool {
     facts.layout() == Layout::Unified
 }
 
-/// Settings that this host's layout cannot take and LXC ignores with a warning.
-pub fn ignored(values: &Values, facts: &HostFacts) -> Option<String> {
-    let (count, key, want) = match facts.layout() {
-        Layout::Unified => (values.cgroup1.len(), "lxc.cgroup", "a cgroup v1 controller"),
-        Layout::Legacy | Layout::Hybrid => {
-            (values.cgroup2.len(), "lxc.cgroup2", "a pure cgroup v2 host")
-        }
-        Layout::None => (
-            values.cgroup1.len() + values.cgroup2.len(),
-            "lxc.cgroup",
-            "a writable hierarchy",
-        ),
+/// The key above the device rules in force.
+pub fn device_key(facts: &HostFacts) -> &'static str {
+    match needs_device_program(facts) {
+        true => "lxc.cgroup2",
+        false => "lxc.cgroup",
+    }
+}
+
+/// Settings that this host cannot take and LXC ignores with a warning: one sentence for each version
+/// of cgroups, naming every key and its first place.
+pub fn ignored(values: &Values, facts: &HostFacts) -> Vec<String> {
+    const V1: &str = "a cgroup v1 controller that this user may use";
+    const V2: &str = "a host with cgroup v2 alone";
+    const ANY: &str = "a cgroup hierarchy that this user may write to";
+    let (v1, v2) = (
+        ("lxc.cgroup", &values.cgroup1),
+        ("lxc.cgroup2", &values.cgroup2),
+    );
+    let lost = match facts.layout() {
+        Layout::Unified => vec![(v1, V1)],
+        Layout::Legacy | Layout::Hybrid => vec![(v2, V2)],
+        Layout::None => vec![(v1, ANY), (v2, ANY)],
     };
-    (count > 0).then(|| format!("{count} lines of {key}.* have no effect here: they need {want}"))
+    let sentences = lost.into_iter().filter_map(|((key, list), want)| {
+        let named = keys_of(key, list);
+        (!named.is_empty()).then(|| format!("no effect here, because it takes {want}: {named}"))
+    });
+    sentences.collect()
+}
+
+/// Each key once, with the place of its first line.
+fn keys_of(key: &str, list: &[Located<CgroupSetting>]) -> String {
+    let mut named: Vec<(&str, String)> = Vec::new();
+    for setting in list {
+        let file = setting.value.file.as_str();
+        if named.iter().all(|(known, _)| *known != file) {
+            named.push((file, format!("{key}.{file} ({})", setting.origin)));
+        }
+    }
+    let named: Vec<String> = named.into_iter().map(|(_, text)| text).collect();
+    named.join(", ")
 }
 
 /// What `lxc.mount.auto = cgroup…` mounts on /sys/fs/cgroup, if anything.

@@ -3,7 +3,7 @@
 use crate::ApparmorFact;
 
 /// Facts about the host, gathered by the engine just before a plan is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostFacts {
     /// Effective user id of the monitor.
     pub euid: u32,
@@ -21,6 +21,8 @@ pub struct HostFacts {
     pub rootfs: RootfsFact,
     /// Whether the mount point for the rootfs exists.
     pub mount_point_exists: bool,
+    /// Of the paths that mounts are made from, those that do not exist.
+    pub missing_sources: Vec<String>,
     /// Text of the file that `lxc.mount.fstab` names, or why it cannot be read.
     pub fstab: Option<Result<String, String>>,
     /// Highest capability number of the kernel.
@@ -56,9 +58,10 @@ pub enum Layout {
 }
 
 /// What `lxc.rootfs.path` names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum RootfsFact {
     /// The configuration names none: the host's root is used.
+    #[default]
     NotSet,
     /// Nothing there.
     Missing,

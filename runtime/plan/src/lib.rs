@@ -23,17 +23,18 @@ mod start;
 mod step;
 
 pub use attach::{AttachLabel, AttachPlan, AttachRequest, Elevated, LabelFacts, RunningFacts};
-pub use cgroup::{CgroupNames, needs_device_program};
+pub use cgroup::{CgroupNames, needs_device_program, used as used_hierarchies};
 pub use facts::{HierarchyFact, HostFacts, Layout, RootfsFact};
 pub use hooks::{HookKind, HookRun};
 pub use lsm::{
     ApparmorFact, GeneratedProfile, Label, SecurityModule, generated_names, label_in_force,
     profile_to_find, shipped_profiles, wants_generated,
 };
-pub use mounts::PlannedMount;
+pub use mounts::{PlannedMount, sources as mount_sources};
 pub use namespaces::Namespaces;
 pub use network::{NicPlan, VethPlan};
 pub use refusal::Refusal;
 pub use request::StartRequest;
+pub use root::RootfsMountOptions;
 pub use start::{StartPlan, start};
 pub use step::{CgroupView, Planned, Program, Side, Step, TtyPlan};

@@ -29,6 +29,12 @@ impl Refusal {
         self
     }
 
+    /// The same, pointing at a place that has been put into words already.
+    pub(crate) fn at_place(mut self, origin: &str) -> Self {
+        self.origin = Some(origin.to_string());
+        self
+    }
+
     /// A refusal of something LXC has and this project does not have yet.
     pub fn not_yet(what: &str, remedy: &str) -> Self {
         Refusal::new(format!("{what} is not implemented yet"), remedy)

@@ -3,6 +3,73 @@
 use lxc_config::Values;
 
 use crate::{HostFacts, Refusal, RootfsFact, StartRequest};
+use lxc_config::{IdmapSource, Propagation, RootfsOptions};
+use std::fmt;
+
+/// How the rootfs is mounted; by default as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RootfsMountOptions {
+    /// MOUNT_ATTR_* bits to set, on everything mounted below as well.
+    pub set: u64,
+    /// MOUNT_ATTR_* bits to clear there.
+    pub clear: u64,
+    /// Propagation from the host, and whether it is that of everything mounted below as well.
+    pub propagation: Option<(Propagation, bool)>,
+    /// Whose ids its files show.
+    pub idmap: Option<IdmapSource>,
+    /// The words as written, for the reader.
+    pub words: String,
+}
+
+impl fmt::Display for RootfsMountOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.words.as_str() {
+            "" => Ok(()),
+            words => write!(f, " ({words})"),
+        }
+    }
+}
+
+/// What `lxc.rootfs.options` asks for.
+///
+/// # Errors
+/// Words that mean nothing for a directory that is mounted again.
+pub fn options(values: &Values) -> Result<RootfsMountOptions, Refusal> {
+    let Some(RootfsOptions {
+        text,
+        origin,
+        options,
+    }) = &values.rootfs.options
+    else {
+        return Ok(RootfsMountOptions::default());
+    };
+    let refused = |sentence: String, remedy: &str| {
+        Err(Refusal::new(sentence, remedy).at("lxc.rootfs.options", origin))
+    };
+    if !options.data.is_empty() {
+        return refused(
+            format!(
+                "the rootfs is a directory of a filesystem that is mounted already: {} cannot be an option \
+                 of it",
+                options.data.join(",")
+            ),
+            "leave it out, or mount the filesystem with it on the host",
+        );
+    }
+    if options.moves {
+        return refused(
+            "a rootfs is not moved, or the next start would not find it".into(),
+            "leave out the word move",
+        );
+    }
+    Ok(RootfsMountOptions {
+        set: options.set,
+        clear: options.clear,
+        propagation: options.propagation,
+        idmap: options.idmap.clone(),
+        words: text.clone(),
+    })
+}
 
 /// The rootfs directory and its mount point; `None` = the host's root is used.
 pub fn rootfs(

@@ -43,7 +43,7 @@ pub fn start(
     let network = network::network(values)?;
     let rootfs = root::rootfs(values, facts, request)?;
     let program = program(values, request, rootfs.is_some())?;
-    let mut warnings: Vec<String> = cgroup::ignored(values, facts).into_iter().collect();
+    let mut warnings = cgroup::ignored(values, facts);
 
     let Chosen {
         own: namespaces,
@@ -84,7 +84,7 @@ pub fn start(
     if let Some((label, _)) = labels.label {
         steps.add(Side::HostAtReady, Step::ConfirmLabel(label), None);
     }
-    ready_steps(&mut steps, values, facts)?;
+    ready_steps(&mut steps, values, facts, &mut warnings)?;
     steps.guest(Step::Exec(program));
 
     Ok(StartPlan {
@@ -147,12 +147,26 @@ fn host_steps(
             path: source.clone(),
         });
     }
-    // Without its suffix: which one is free only the act can tell.
-    if facts.layout() != Layout::None {
-        steps.host(Step::CreateCgroup {
-            path: CgroupNames::of(&request.name).payload,
-        });
+    cgroup_steps(steps, values, facts, request)
+}
+
+/// The cgroup is made and limited before anybody lives in it.
+fn cgroup_steps(
+    steps: &mut Steps,
+    values: &Values,
+    facts: &HostFacts,
+    request: &StartRequest,
+) -> Result<(), Refusal> {
+    // Also where there are no cgroups: what contradicts itself is to be corrected.
+    let pattern = request.cgroup_pattern.as_deref();
+    let names = CgroupNames::choose(&request.name, &values.cgroup, pattern)?;
+    if facts.layout() == Layout::None {
+        return Ok(());
     }
+    // Without its suffix: which one is free only the act can tell.
+    steps.host(Step::CreateCgroup {
+        path: names.payload,
+    });
     for (unified, setting) in cgroup::limits(values, facts)? {
         let key = if unified { "lxc.cgroup2" } else { "lxc.cgroup" };
         let origin = format!("{key}.{}, {}", setting.value.file, setting.origin);
@@ -166,6 +180,16 @@ fn host_steps(
             },
             Some(origin),
         );
+    }
+    if let Some(name) = names.inner {
+        if !cgroup::needs_device_program(facts) {
+            // A v1 cgroup with children takes no rule about all devices any more.
+            device_steps(steps, Side::Host, values, facts)?;
+        }
+        let origin = values.cgroup.container_inner.as_ref();
+        let origin =
+            origin.map(|inner| format!("lxc.cgroup.dir.container.inner, {}", inner.origin));
+        steps.add(Side::Host, Step::CreateInnerCgroup { name }, origin);
     }
     Ok(())
 }
@@ -202,6 +226,7 @@ fn guest_steps(
         let step = Step::MountRootfs {
             source: source.clone(),
             target: target.clone(),
+            options: root::options(values)?,
         };
         let origin = values
             .rootfs
@@ -268,6 +293,11 @@ fn guest_steps(
     }
     if own_root {
         steps.guest(Step::SwitchRoot);
+        if let Some(shared) = &values.mount_auto.shmounts {
+            let target = mounts::shared_target(shared);
+            let origin = Some("lxc.mount.auto".to_string());
+            steps.add(Side::Guest, Step::ReceiveMounts { target }, origin);
+        }
         if autodev && values.mount_auto.proc.is_some() {
             steps.guest(Step::NewBootId);
         }
@@ -312,42 +342,63 @@ fn guest_steps(
 }
 
 /// When the guest waits for the word: device rules only now, because making /dev needed mknod.
-fn ready_steps(steps: &mut Steps, values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
-    let rules = cgroup::device_rules(values, facts);
-    let mut resolved = Vec::new();
-    for rule in rules {
-        let value = devices::resolved(&rule.value.value, facts).map_err(|why| {
-            Refusal::new(
-                format!(
-                    "the device rule '{}' names no device: {why}",
-                    rule.value.value
-                ),
-                "name an existing device node, or write its type and numbers (c 1:3 rwm)",
-            )
-            .at(&format!("lxc.cgroup.{}", rule.value.file), &rule.origin)
-        })?;
-        resolved.push((rule, value));
-    }
+fn ready_steps(
+    steps: &mut Steps,
+    values: &Values,
+    facts: &HostFacts,
+    warnings: &mut Vec<String>,
+) -> Result<(), Refusal> {
     if cgroup::needs_device_program(facts) {
-        if !resolved.is_empty() {
-            let rules = resolved
-                .into_iter()
-                .map(|(r, v)| (r.value.file.clone(), v))
-                .collect();
-            let origin = Some("lxc.cgroup2.devices".to_string());
-            steps.add(Side::HostAtReady, Step::AttachDeviceProgram(rules), origin);
-        }
-    } else {
-        for (rule, value) in resolved {
-            let origin = Some(format!("lxc.cgroup.{}, {}", rule.value.file, rule.origin));
-            let step = Step::LimitDevice {
-                file: rule.value.file.clone(),
-                value,
-            };
-            steps.add(Side::HostAtReady, step, origin);
-        }
+        device_program(steps, values, facts, warnings)?;
+    } else if values.cgroup.container_inner.is_none() {
+        device_steps(steps, Side::HostAtReady, values, facts)?;
     }
     steps.hooks(Side::HostAtReady, HookKind::StartHost, values);
+    Ok(())
+}
+
+/// The device rules of v1, line by line.
+fn device_steps(
+    steps: &mut Steps,
+    side: Side,
+    values: &Values,
+    facts: &HostFacts,
+) -> Result<(), Refusal> {
+    for rule in cgroup::device_rules(values, facts) {
+        let origin = Some(format!("lxc.cgroup.{}, {}", rule.value.file, rule.origin));
+        let step = Step::LimitDevice {
+            file: rule.value.file.clone(),
+            value: devices::rule(rule, facts)?,
+        };
+        steps.add(side, step, origin);
+    }
+    Ok(())
+}
+
+/// The device rules of v2, which become one program.
+fn device_program(
+    steps: &mut Steps,
+    values: &Values,
+    facts: &HostFacts,
+    warnings: &mut Vec<String>,
+) -> Result<(), Refusal> {
+    let rules = cgroup::device_rules(values, facts)
+        .into_iter()
+        .map(|rule| Ok((rule.value.file.clone(), devices::rule(rule, facts)?)))
+        .collect::<Result<Vec<_>, Refusal>>()?;
+    if rules.is_empty() {
+        return Ok(());
+    }
+    if facts.euid != 0 {
+        warnings.push(
+            "the rules of lxc.cgroup2.devices are not enforced: the kernel takes a device program \
+             from root alone"
+                .into(),
+        );
+        return Ok(());
+    }
+    let origin = Some("lxc.cgroup2.devices".to_string());
+    steps.add(Side::HostAtReady, Step::AttachDeviceProgram(rules), origin);
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 //! (`--plan`, log, errors, fault tests).
 
 use crate::{
-    GeneratedProfile, HookRun, Label, Namespaces, NicPlan, PlannedMount, SecurityModule, VethPlan,
+    GeneratedProfile, HookRun, Label, Namespaces, NicPlan, PlannedMount, RootfsMountOptions,
+    SecurityModule, VethPlan,
 };
 use lxc_config::{ProcMode, SysMode};
 use std::fmt;
@@ -50,6 +51,11 @@ pub enum Step {
         /// Value.
         value: String,
     },
+    /// Create the cgroup for the processes below the one with the limits.
+    CreateInnerCgroup {
+        /// Its name.
+        name: String,
+    },
     /// Allocate the console from the host's devpts.
     OpenConsole,
     /// Open the log the console is copied to.
@@ -91,6 +97,8 @@ pub enum Step {
         source: String,
         /// Where it is mounted; equal to `source` when the installation has no mount point.
         target: String,
+        /// How.
+        options: RootfsMountOptions,
     },
     /// Set the host name.
     SetHostname(
@@ -145,6 +153,11 @@ pub enum Step {
     LinkDev,
     /// Make the rootfs the root and drop the host's.
     SwitchRoot,
+    /// Let mounts arrive that are made on the host, and none go back.
+    ReceiveMounts {
+        /// Directory inside, without a leading slash.
+        target: String,
+    },
     /// Give the container a boot id of its own.
     NewBootId,
     /// Set the personality of `lxc.arch`.
@@ -241,6 +254,7 @@ impl Step {
             Step::RunHook(_) => "run-hook",
             Step::CreateCgroup { .. } => "create-cgroup",
             Step::LimitCgroup { .. } => "limit-cgroup",
+            Step::CreateInnerCgroup { .. } => "create-inner-cgroup",
             Step::OpenConsole => "open-console",
             Step::OpenConsoleLog { .. } => "open-console-log",
             Step::PinRootfs { .. } => "pin-rootfs",
@@ -266,6 +280,7 @@ impl Step {
             Step::SetUpTerminals(_) => "set-up-terminals",
             Step::LinkDev => "link-dev",
             Step::SwitchRoot => "switch-root",
+            Step::ReceiveMounts { .. } => "receive-mounts",
             Step::NewBootId => "new-boot-id",
             Step::SetPersonality { .. } => "set-personality",
             Step::DropCapabilities(_) => "drop-capabilities",
@@ -285,6 +300,12 @@ impl fmt::Display for Step {
         match self {
             Step::RunHook(h) => write!(f, "run the {} hook '{}'", h.kind.name(), h.command),
             Step::CreateCgroup { path } => write!(f, "create the cgroup {path}"),
+            Step::CreateInnerCgroup { name } => {
+                write!(
+                    f,
+                    "create the cgroup {name} for the processes, below the one with the limits"
+                )
+            }
             Step::LimitCgroup { file, value, .. } => {
                 write!(f, "write {value} to the cgroup's {file}")
             }
@@ -308,12 +329,16 @@ impl fmt::Display for Step {
             Step::EnterCgroup { .. } => f.write_str("enter the container's cgroups"),
             Step::IsolateMounts => f.write_str("cut the mounts off from the host's"),
             Step::OpenLabelFile(module) => write!(f, "open the file of its {module} label"),
-            Step::MountRootfs { source, target } if source == target => {
-                write!(f, "mount the rootfs {source}")
-            }
-            Step::MountRootfs { source, target } => {
-                write!(f, "mount the rootfs {source} on {target}")
-            }
+            Step::MountRootfs {
+                source,
+                target,
+                options,
+            } if source == target => write!(f, "mount the rootfs {source}{options}"),
+            Step::MountRootfs {
+                source,
+                target,
+                options,
+            } => write!(f, "mount the rootfs {source} on {target}{options}"),
             Step::SetHostname(name) => write!(f, "set the host name to {name}"),
             Step::LabelKeyring(label) => write!(f, "label the session keyring {label}"),
             Step::NewKeyring => f.write_str("start a session keyring"),
@@ -346,6 +371,9 @@ impl fmt::Display for Step {
             Step::SetUpTerminals(_) => f.write_str("set up the console"),
             Step::LinkDev => f.write_str("link /dev/fd and the standard streams"),
             Step::SwitchRoot => f.write_str("make the rootfs the root"),
+            Step::ReceiveMounts { target } => {
+                write!(f, "let mounts of the host arrive below /{target}")
+            }
             Step::NewBootId => f.write_str("give the container a boot id"),
             Step::SetPersonality { bits32 } => {
                 write!(f, "set a {}-bit personality", if *bits32 { 32 } else { 64 })

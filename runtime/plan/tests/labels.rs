@@ -14,17 +14,12 @@ lxc.rootfs.path = dir:/c/demo/rootfs
 
 fn host(apparmor: Option<ApparmorFact>) -> HostFacts {
     HostFacts {
-        euid: 0,
-        cgroups: Vec::new(),
         cgroup_namespace: true,
         apparmor,
-        selinux: false,
-        confined: false,
         rootfs: RootfsFact::Directory,
         mount_point_exists: true,
-        fstab: None,
         last_capability: 40,
-        device_paths: Vec::new(),
+        ..HostFacts::default()
     }
 }
 

@@ -72,6 +72,7 @@ fn host(layout: &str) -> HostFacts {
         confined: false,
         rootfs: RootfsFact::Directory,
         mount_point_exists: true,
+        missing_sources: Vec::new(),
         fstab: None,
         last_capability: 40,
         device_paths: Vec::new(),

@@ -7,139 +7,20 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use support::{Call, Lab, Peer, Ran, Side, could_not_run, eventually};
+use support::{Call, Lab, Layout, Peer, Side, cgroups_of, could_not_run, eventually, places_in};
 
 const OWNER: &str = "t2";
-
-/// How /sys/fs/cgroup looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Layout {
-    /// v1 hierarchies with the controllers, v2 beside them on /sys/fs/cgroup/unified.
-    Hybrid,
-    /// Nothing but v2.
-    Unified,
-    /// Nothing but v1.
-    Legacy,
-}
-
-impl Layout {
-    const ALL: [Layout; 3] = [Layout::Hybrid, Layout::Unified, Layout::Legacy];
-
-    /// Whether this host can show it; says that `test` could not run with it where not.
-    fn possible(self, test: &str) -> bool {
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let has = |kind: &str| {
-            mounts
-                .lines()
-                .any(|line| line.split(' ').nth(2) == Some(kind))
-        };
-        let possible = match self {
-            Layout::Hybrid => has("cgroup") && has("cgroup2"),
-            Layout::Unified => has("cgroup2"),
-            Layout::Legacy => has("cgroup"),
-        };
-        if !possible {
-            could_not_run(
-                test,
-                &format!("this host's cgroups cannot be shown as {self:?}"),
-            );
-        }
-        possible
-    }
-
-    /// What makes it out of the host's, in a mount namespace of its own.
-    fn script(self) -> &'static str {
-        match self {
-            Layout::Hybrid => ":",
-            Layout::Unified => {
-                "umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup"
-            }
-            Layout::Legacy => {
-                "! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified"
-            }
-        }
-    }
-
-    /// A call of `side`'s `tool` that sees this layout.
-    fn tool(self, lab: &Lab, side: Side, tool: &str, words: &[&str]) -> Call {
-        let program = match side {
-            Side::Ours => lab.prefix().join("bin").join(tool),
-            Side::Peer => Path::new("/usr/bin").join(tool),
-        };
-        let script = format!("{} && exec \"$@\"", self.script());
-        let shell = [
-            "--mount",
-            "--propagation",
-            "private",
-            "sh",
-            "-c",
-            &script,
-            "sh",
-        ];
-        let call = Call::new("unshare").args(shell).arg(program);
-        call.arg("-P").arg(lab.lxcpath()).args(words)
-    }
-
-    #[track_caller]
-    fn start(self, lab: &Lab, side: Side, name: &str) {
-        self.tool(lab, side, "lxc-start", &["-n", name])
-            .run()
-            .exits(0);
-    }
-
-    #[track_caller]
-    fn inside(self, lab: &Lab, name: &str, script: &str) -> Ran {
-        let words = ["-n", name, "--", "sh", "-c", script];
-        self.tool(lab, Side::Ours, "lxc-attach", &words).run()
-    }
-
-    #[track_caller]
-    fn kill(self, lab: &Lab, name: &str) {
-        let words = ["-n", name, "-k"];
-        self.tool(lab, Side::Ours, "lxc-stop", &words)
-            .run()
-            .exits(0);
-    }
-
-    /// Whether containers are put into the hierarchy with these controllers (none: v2).
-    fn uses(self, controllers: &str) -> bool {
-        match self {
-            Layout::Hybrid => true,
-            Layout::Unified => controllers.is_empty(),
-            Layout::Legacy => !controllers.is_empty(),
-        }
-    }
-}
-
-/// A /proc/PID/cgroup: controllers (none for v2) → path, of the hierarchies that `layout` uses.
-fn places(text: &str, layout: Layout) -> BTreeMap<String, String> {
-    let lines = text.lines().filter_map(|line| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(':')?;
-        layout
-            .uses(controllers)
-            .then(|| (controllers.to_owned(), path.to_owned()))
-    });
-    lines.collect()
-}
 
 /// Where `name`d cgroups lie: below those of pid 1.
 fn below_pid_1(layout: Layout, name: &str, v2_only: &str) -> BTreeMap<String, String> {
     let host = fs::read_to_string("/proc/1/cgroup").expect("pid 1 is visible");
-    let mut all = places(&host, layout);
+    let mut all = places_in(&host, layout);
     for (controllers, path) in &mut all {
         let base = path.trim_end_matches("/init.scope").trim_end_matches('/');
         let leaf = if controllers.is_empty() { v2_only } else { "" };
         *path = format!("{base}/{name}{leaf}");
     }
     all
-}
-
-/// The cgroups of a process of the host.
-#[track_caller]
-fn cgroups_of(pid: rustix::process::Pid, layout: Layout) -> BTreeMap<String, String> {
-    let path = format!("/proc/{}/cgroup", pid.as_raw_nonzero());
-    places(&fs::read_to_string(path).expect("it runs"), layout)
 }
 
 #[test]
@@ -187,8 +68,8 @@ fn monitor_init_and_attached_are_where_lxc_puts_them() {
                 let outside = layout.tool(&lab, by, "lxc-attach", &words).run().exits(0);
                 // Another cgroup namespace than the one asked for keeps the caller where it is.
                 let own = fs::read_to_string("/proc/self/cgroup").expect("our own");
-                let own = places(&own, layout);
-                let seen = places(&outside.stdout, layout);
+                let own = places_in(&own, layout);
+                let seen = places_in(&outside.stdout, layout);
                 let attached = below_pid_1(layout, &payload, "/.lxc");
                 assert!(
                     seen == attached || seen == own,
@@ -196,13 +77,13 @@ fn monitor_init_and_attached_are_where_lxc_puts_them() {
                 );
                 let words = ["-n", &name, "--", "cat", "/proc/self/cgroup"];
                 let inside = layout.tool(&lab, by, "lxc-attach", &words).run().exits(0);
-                for (controllers, path) in places(&inside.stdout, layout) {
+                for (controllers, path) in places_in(&inside.stdout, layout) {
                     let root = if controllers.is_empty() { "/.lxc" } else { "/" };
                     assert_eq!(path, root, "{layout:?} {by:?} {controllers}\n{inside}");
                 }
             }
             let inside = layout.inside(&lab, &name, "cat /proc/1/cgroup").exits(0);
-            for (controllers, path) in places(&inside.stdout, layout) {
+            for (controllers, path) in places_in(&inside.stdout, layout) {
                 assert_eq!(path, "/", "{layout:?} {starter:?} {controllers}\n{inside}");
             }
             layout.kill(&lab, &name);

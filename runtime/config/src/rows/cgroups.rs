@@ -86,7 +86,7 @@ impl Family for CgroupFiles {
 }
 
 /// A cgroup below the one that LXC begins at.
-pub(crate) fn directory(input: &Input) -> Result<Option<String>, Fault> {
+pub(crate) fn directory(input: &Input) -> Result<Option<Located<String>>, Fault> {
     let leads_out = input.value.starts_with('/') || input.value.split('/').any(|part| part == "..");
     if leads_out {
         return Err(Fault::bad(
@@ -94,20 +94,21 @@ pub(crate) fn directory(input: &Input) -> Result<Option<String>, Fault> {
             "a relative path without .. is expected",
         ));
     }
-    grammar::path_text(input.value).map(Some)
+    grammar::located_path(input)
 }
 
-pub(crate) fn inner(input: &Input) -> Result<Option<String>, Fault> {
+pub(crate) fn inner(input: &Input) -> Result<Option<Located<String>>, Fault> {
     if matches!(input.value, "." | "..") || input.value.contains('/') {
         return Err(Fault::bad(
             "not the name of one cgroup",
             "a name without / is expected",
         ));
     }
-    grammar::path_text(input.value).map(Some)
+    grammar::located_path(input)
 }
 
 /// LXC prints an unset directory as C prints no text at all, and clients compare with that.
-pub(crate) fn show_directory(directory: &Option<String>) -> Option<String> {
-    Some(directory.clone().unwrap_or_else(|| show::NULL.to_owned()))
+pub(crate) fn show_directory(directory: &Option<Located<String>>) -> Option<String> {
+    let shown = directory.as_ref().map(|directory| directory.value.as_str());
+    Some(shown.unwrap_or(show::NULL).to_owned())
 }

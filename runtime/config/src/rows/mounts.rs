@@ -140,11 +140,6 @@ fn shared_mounts(directories: &str) -> Result<SharedMounts, Fault> {
     })
 }
 
-/// The word in a value that asks for shared mounts.
-pub(crate) fn shared(value: &str) -> Option<&str> {
-    grammar::blank_separated(value).find(|word| word.starts_with(SHMOUNTS))
-}
-
 /// `KIND[:ACCESS][:force]`; cgroup2 knows no mixed, is writable without `ro`, and forced anyway.
 fn cgroup(word: &str) -> Option<CgroupMount> {
     let (word, force) = match word.strip_suffix(":force") {

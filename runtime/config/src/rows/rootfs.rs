@@ -80,6 +80,7 @@ pub(crate) fn options(input: &Input) -> Result<Option<RootfsOptions>, Fault> {
     }
     Ok(Some(RootfsOptions {
         text: input.value.to_owned(),
+        origin: input.origin.clone(),
         options,
     }))
 }

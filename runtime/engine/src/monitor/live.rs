@@ -127,8 +127,8 @@ impl Answers for Live {
         self.config.get(key).ok().flatten()
     }
 
-    fn cgroup_path(&self, controller: Option<&str>, _limit: bool) -> Option<String> {
-        self.cgroups.payload_path(controller)
+    fn cgroup_path(&self, controller: Option<&str>, limit: bool) -> Option<String> {
+        self.cgroups.payload_path(controller, limit)
     }
 
     fn cgroup_layout(&self) -> i32 {
@@ -152,13 +152,16 @@ impl Answers for Live {
         self.cgroups.payload_fds()
     }
 
-    fn cgroup_fd(&self, controller: &str, _limit: bool) -> Option<(BorrowedFd<'_>, i32)> {
-        let (fd, unified) = self.cgroups.payload_fd(controller)?;
+    fn cgroup_fd(&self, controller: &str, limit: bool) -> Option<(BorrowedFd<'_>, i32)> {
+        let (fd, unified) = self.cgroups.payload_fd(controller, limit)?;
         Some((fd, if unified { CGROUP2_MAGIC } else { CGROUP_MAGIC }))
     }
 
-    fn cgroup2_fd(&self, _limit: bool) -> Option<BorrowedFd<'_>> {
-        self.cgroups.payload_unified()
+    fn cgroup2_fd(&self, limit: bool) -> Option<BorrowedFd<'_>> {
+        match limit {
+            true => self.cgroups.limit_unified(),
+            false => self.cgroups.payload_unified(),
+        }
     }
 
     fn devpts_fd(&self) -> Option<BorrowedFd<'_>> {
@@ -186,7 +189,7 @@ impl Answers for Live {
         if !self.cgroups.pure_unified() {
             return Err(Errno::OPNOTSUPP);
         }
-        let directory = self.cgroups.payload_unified().ok_or(Errno::NOENT)?;
+        let directory = self.cgroups.limit_unified().ok_or(Errno::NOENT)?;
         self.devices.change(rule, directory).map_err(|error| {
             log::warn!("the device rule of a client was not taken: {error}");
             error.errno

@@ -17,7 +17,7 @@ use lxc_kernel::events::Poller;
 use lxc_kernel::process::{self, CloneSpec, Cloned, Ended};
 use lxc_kernel::signals::{self, SignalFd};
 use lxc_kernel::{Errno, fd};
-use lxc_plan::{HierarchyFact, Namespaces};
+use lxc_plan::{CgroupNames, HierarchyFact, Namespaces};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -80,11 +80,14 @@ fn prepare(request: MonitorRequest, caller: &mut Caller) -> Result<i32, Failure>
     let _ = log::init(request.log.clone(), &request.name);
     let config = request.configuration()?;
     let server = claim_name(&request)?;
-    let hierarchies = facts::cgroups().map_err(|error| {
+    let place = &config.values().cgroup;
+    let names = CgroupNames::choose(&request.name, place, request.cgroup_pattern.as_deref())?;
+    let hierarchies = facts::cgroups(place.relative).map_err(|error| {
         let failure = Failure::new(FailureKind::Step, "no cgroup hierarchy can be used");
         with_cgroup_hint(failure.caused_by(&error), error.errno)
     })?;
-    let cgroups = claim_cgroup(&request.name, &hierarchies)?;
+    let hierarchies = lxc_plan::used_hierarchies(hierarchies, request.cgroup_use.as_deref())?;
+    let cgroups = claim_cgroup(names, &hierarchies)?;
 
     if request.foreground {
         return Ok(stage_two(
@@ -162,23 +165,10 @@ fn claim_name(request: &MonitorRequest) -> Result<Server, Failure> {
     })
 }
 
-fn claim_cgroup(name: &str, hierarchies: &[HierarchyFact]) -> Result<Cgroups, Failure> {
-    let claimed = Cgroups::claim(name, hierarchies).and_then(|mut cgroups| {
-        match cgroups.prepare_monitor() {
-            Ok(()) => Ok(cgroups),
-            Err(error) => {
-                // Nobody lives there yet; what stays is swept by the next start.
-                let _ = cgroups.remove_monitor();
-                Err(error)
-            }
-        }
-    });
-    claimed.map_err(|error| {
-        let failure = Failure::new(
-            FailureKind::Step,
-            format!("cannot create the cgroup lxc.monitor.{name}"),
-        )
-        .caused_by(&error);
+fn claim_cgroup(names: CgroupNames, hierarchies: &[HierarchyFact]) -> Result<Cgroups, Failure> {
+    let sentence = format!("cannot create the cgroup {}", names.monitor);
+    Cgroups::claim(names, hierarchies).map_err(|error| {
+        let failure = Failure::new(FailureKind::Step, sentence).caused_by(&error);
         with_cgroup_hint(failure, error.errno)
     })
 }
@@ -186,6 +176,9 @@ fn claim_cgroup(name: &str, hierarchies: &[HierarchyFact]) -> Result<Cgroups, Fa
 fn with_cgroup_hint(failure: Failure, errno: Errno) -> Failure {
     match errno {
         Errno::ROFS | Errno::ACCESS | Errno::PERM => failure.hint(crate::hint::CGROUP_READ_ONLY),
+        Errno::EXIST => failure.hint(
+            "somebody lives there, and a name given by lxc.cgroup.dir.monitor gets no number: choose another",
+        ),
         _ => failure,
     }
 }
@@ -211,7 +204,11 @@ fn stage_two(
     };
     if let Err(error) = monitor.live.cgroups.enter_monitor(born) {
         let failure = Failure::new(FailureKind::Step, "cannot enter the monitor's cgroup");
-        return monitor.give_up(failure.caused_by(&error));
+        let failure = failure.caused_by(&error);
+        return monitor.give_up(match error.errno {
+            Errno::ACCESS | Errno::PERM => failure.hint(crate::hint::CGROUP_NOT_MOVABLE),
+            _ => failure,
+        });
     }
     if let Err(failure) = monitor.write_pidfile() {
         return monitor.give_up(failure);

@@ -172,9 +172,13 @@ impl Monitor {
     /// instead, which carries on in its place with everything it has; the old process just ends. A
     /// foreground monitor keeps its pid, because its caller waits for it, and pays.
     fn leave_cgroups(&mut self) {
-        let successor = match self.live.cgroups.base_unified() {
-            Some(base) if !self.request.foreground => succeed(base),
-            _ => Ok(false),
+        let successor = match self.request.foreground {
+            true => Ok(false),
+            false => match self.live.cgroups.way_out() {
+                Ok(Some(outside)) => succeed(outside.as_fd()),
+                Ok(None) => Ok(false),
+                Err(error) => Err(error),
+            },
         };
         let born = successor.unwrap_or_else(|error| {
             log::info!("no successor: {error}");
@@ -183,7 +187,7 @@ impl Monitor {
         let removed = self
             .live
             .cgroups
-            .enter_base(born)
+            .leave(born)
             .and_then(|()| self.drained(|monitor| monitor.live.cgroups.remove_monitor()));
         if let Err(error) = removed {
             log::warn!("the monitor's cgroup stays behind: {error}");
@@ -196,13 +200,13 @@ impl Monitor {
     }
 }
 
-/// Lets a child be born in `base`; the caller's process ends here, the child returns `true` when
+/// Lets a child be born in `outside`; the caller's process ends here, the child returns `true` when
 /// its parent is gone.
-fn succeed(base: std::os::fd::BorrowedFd<'_>) -> Result<bool> {
+fn succeed(outside: std::os::fd::BorrowedFd<'_>) -> Result<bool> {
     let parent = process::pidfd_open(std::process::id() as i32)?;
     let spec = CloneSpec {
         namespaces: 0,
-        into_cgroup: Some(base),
+        into_cgroup: Some(outside),
         exit_signal: 0,
         extra: 0,
     };

@@ -178,8 +178,35 @@ pub(super) fn create_veth(
     Ok(())
 }
 
+/// One device rule of v1. What the kernel refuses there, LXC goes without: a container within another
+/// cannot allow what that one does not have.
+pub(super) fn limit_device(file: &str, value: &str, live: &Live) -> Result<()> {
+    match live.cgroups.limit(false, file, value.as_bytes()) {
+        Err(error) if matches!(error.errno, Errno::ACCESS | Errno::PERM) => {
+            log::warn!("the device rule '{value}' is not in force: {error}");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// The device rules of v2. In a user namespace the kernel takes no program from anybody, and LXC goes
+/// without.
 pub(super) fn attach_device_program(rules: &[(String, String)], live: &mut Live) -> Result<()> {
     let missing = || SysError::new("bpf", "no cgroup v2 directory", Errno::NOENT);
-    let directory = live.cgroups.payload_unified().ok_or_else(missing)?;
-    live.devices.begin(rules, directory)
+    let directory = live.cgroups.limit_unified().ok_or_else(missing)?;
+    match live.devices.begin(rules, directory) {
+        Err(error) if error.errno == Errno::PERM && in_user_namespace() => {
+            log::warn!("the device rules are not in force: {error}");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+fn in_user_namespace() -> bool {
+    let map = file::read_path(Path::new("/proc/self/uid_map"), 4096).unwrap_or_default();
+    let map = String::from_utf8_lossy(&map).into_owned();
+    let whole: Vec<&str> = map.split_whitespace().collect();
+    !map.is_empty() && whole != ["0", "0", "4294967295"]
 }

@@ -73,6 +73,7 @@ fn plan(
         mini_init: asked.mini_init,
         foreground: asked.foreground,
         default_mount_point: asked.default_mount_point.clone(),
+        cgroup_pattern: asked.cgroup_pattern.clone(),
     };
     let mount_point = request.default_mount_point.as_deref();
     let facts = facts::gather(config.values(), hierarchies.to_vec(), mount_point);
@@ -82,9 +83,10 @@ fn plan(
 /// What a start would do with today's facts, as text; does none of it.
 pub fn preview(asked: &MonitorRequest) -> std::result::Result<String, Failure> {
     let config = asked.configuration()?;
-    let hierarchies = facts::cgroups().map_err(|e| {
+    let found = facts::cgroups(config.values().cgroup.relative).map_err(|e| {
         Failure::new(FailureKind::Monitor, "cannot find the cgroup hierarchies").caused_by(&e)
     })?;
+    let hierarchies = lxc_plan::used_hierarchies(found, asked.cgroup_use.as_deref())?;
     let hooks = HookRun::all(HookKind::PreStart, &config.values().hooks);
     let mut text = String::new();
     for run in &hooks {
@@ -187,11 +189,10 @@ fn act(
         }
         Step::LoadProfile(profile) => monitor.load_profile(profile)?,
         Step::ConfirmLabel(label) => host::confirm_label(label, &monitor.live)?,
+        Step::CreateInnerCgroup { name } => monitor.live.cgroups.create_inner(name)?,
         Step::CloneGuest { .. } => host::clone_guest(plan, monitor, world)?,
         Step::CreateVeth(veth) => host::create_veth(veth, plan, monitor, world, undo)?,
-        Step::LimitDevice { file, value } => {
-            monitor.live.cgroups.limit(false, file, value.as_bytes())?;
-        }
+        Step::LimitDevice { file, value } => host::limit_device(file, value, &monitor.live)?,
         Step::AttachDeviceProgram(rules) => {
             host::attach_device_program(rules, &mut monitor.live)?;
         }
@@ -219,6 +220,7 @@ fn act(
         | Step::SetUpTerminals(_)
         | Step::LinkDev
         | Step::SwitchRoot
+        | Step::ReceiveMounts { .. }
         | Step::NewBootId
         | Step::SetPersonality { .. }
         | Step::DropCapabilities(_)

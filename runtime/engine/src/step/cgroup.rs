@@ -4,6 +4,9 @@
 //! idleness waits for an RCU grace period of 6–11 ms. On v2 processes are born in place; on v1 each
 //! writes `0` to `tasks` itself, which does not wait.
 
+mod answers;
+mod making;
+
 use lxc_kernel::{Errno, Result, SysError, cgroup, file};
 use lxc_plan::{CgroupNames, HierarchyFact};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,7 +20,25 @@ pub struct Place {
     pub fact: HierarchyFact,
     base: OwnedFd,
     monitor: Option<OwnedFd>,
-    payload: Option<OwnedFd>,
+    payload: Option<Payload>,
+}
+
+/// The container's directories in one hierarchy.
+struct Payload {
+    /// The one with the limits.
+    limit: OwnedFd,
+    /// The one below it that holds the processes, if that is another.
+    inner: Option<OwnedFd>,
+    /// It was not there before: its removal is ours. One that an administrator made, named exactly in
+    /// the configuration, stays and is emptied.
+    made: bool,
+}
+
+impl Payload {
+    /// The one that holds the processes.
+    fn container(&self) -> BorrowedFd<'_> {
+        self.inner.as_ref().unwrap_or(&self.limit).as_fd()
+    }
 }
 
 /// This container's cgroups in all hierarchies, under one suffix.
@@ -34,7 +55,10 @@ pub struct Cgroups {
 impl Cgroups {
     /// Claims the first free suffix by making the monitor's cgroup in every hierarchy; directories
     /// that a killed monitor left are taken over.
-    pub fn claim(name: &str, facts: &[HierarchyFact]) -> Result<Cgroups> {
+    ///
+    /// # Errors
+    /// ERANGE when all suffixes are taken, EEXIST when the exact name is.
+    pub fn claim(names: CgroupNames, facts: &[HierarchyFact]) -> Result<Cgroups> {
         let mut places = Vec::with_capacity(facts.len());
         for fact in facts {
             let base = cgroup::open(&std::path::Path::new(&fact.mount).join(&fact.base))?;
@@ -47,14 +71,20 @@ impl Cgroups {
         }
         let mut cgroups = Cgroups {
             places,
-            names: CgroupNames::of(name),
+            names,
             suffix: String::new(),
             lock: None,
         };
         let first = cgroups.places.first();
         if first.is_some_and(|p| file::exists_at(p.base.as_fd(), &cgroups.names.payload)) {
             // A name that is running keeps its cgroups; what a killed monitor left goes first.
-            super::leftovers::sweep(name, facts)?;
+            super::leftovers::sweep(&cgroups.names, facts)?;
+        }
+        if cgroups.names.exact {
+            return match cgroups.try_claim()? {
+                true => Ok(cgroups),
+                false => Err(SysError::new("mkdir", cgroups.monitor_name(), Errno::EXIST)),
+            };
         }
         for number in 0..SUFFIXES {
             cgroups.suffix = if number == 0 {
@@ -96,7 +126,7 @@ impl Cgroups {
     fn make_monitor(&mut self, name: &str, payload: &str, made: &mut Vec<usize>) -> Result<bool> {
         for index in 0..self.places.len() {
             let place = &mut self.places[index];
-            let (directory, fresh) = cgroup::make(place.base.as_fd(), name, false)?;
+            let (directory, fresh) = making::make(place, name, false)?;
             place.monitor = Some(directory);
             if fresh {
                 made.push(index);
@@ -113,7 +143,8 @@ impl Cgroups {
             }
             // Whoever lives there owns the suffix; an empty payload was left by a killed monitor.
             let theirs = !fresh && occupied(place)?;
-            if theirs || removed_leftover(place.base.as_fd(), payload).is_err() {
+            let exact = self.names.exact;
+            if theirs || !exact && removed_leftover(place.base.as_fd(), payload).is_err() {
                 return Ok(false);
             }
         }
@@ -129,7 +160,13 @@ impl Cgroups {
     /// The directory a guest is born in on v2.
     pub fn payload_unified(&self) -> Option<BorrowedFd<'_>> {
         let place = self.places.iter().find(|p| p.fact.unified)?;
-        place.payload.as_ref().map(AsFd::as_fd)
+        place.payload.as_ref().map(Payload::container)
+    }
+
+    /// The directory with the container's limits on v2.
+    pub fn limit_unified(&self) -> Option<BorrowedFd<'_>> {
+        let place = self.places.iter().find(|p| p.fact.unified)?;
+        place.payload.as_ref().map(|p| p.limit.as_fd())
     }
 
     /// Moves the calling process into the monitor's cgroups; `born` says that it is in the v2 one
@@ -146,57 +183,83 @@ impl Cgroups {
     /// Moves the calling process into the container's cgroups.
     pub fn enter_payload(&self, born: bool) -> Result<()> {
         for place in &self.places {
-            if let Some(directory) = &place.payload {
-                enter(directory.as_fd(), place.fact.unified, born)?;
+            if let Some(payload) = &place.payload {
+                enter(payload.container(), place.fact.unified, born)?;
             }
         }
         Ok(())
     }
 
-    /// Moves the calling process out, to where the container's cgroups lie.
-    pub fn enter_base(&self, born: bool) -> Result<()> {
+    /// Moves the calling process out, to where the container's cgroups lie or to the pivot that the
+    /// configuration names; `born` says that it is there already on v2.
+    ///
+    /// Where a process may not be (a v2 cgroup that hands controllers down, a v1 directory of which
+    /// only the directory itself was delegated) it goes beside them, into a cgroup that stays, as with
+    /// LXC.
+    pub fn leave(&self, born: bool) -> Result<()> {
         for place in &self.places {
-            enter(place.base.as_fd(), place.fact.unified, born)?;
+            let unified = place.fact.unified;
+            if unified && born {
+                continue;
+            }
+            let left = match &self.names.pivot {
+                Some(pivot) => making::make(place, pivot, false)
+                    .and_then(|(pivot, _)| enter(pivot.as_fd(), unified, false)),
+                None => enter(place.base.as_fd(), unified, false),
+            };
+            if let Err(error) = left {
+                log::info!("no way out but {}: {error}", self.names.refuge);
+                let (refuge, _) = making::make(place, &self.names.refuge, false)?;
+                enter(refuge.as_fd(), unified, false)?;
+            }
         }
         Ok(())
     }
 
-    /// The directory that a process leaving the container's cgroups is born in on v2.
-    pub fn base_unified(&self) -> Option<BorrowedFd<'_>> {
-        self.places
-            .iter()
-            .find(|p| p.fact.unified)
-            .map(|p| p.base.as_fd())
+    /// The directory that a process leaving the container's cgroups is born in on v2; `None` without
+    /// v2.
+    pub fn way_out(&self) -> Result<Option<OwnedFd>> {
+        let Some(place) = self.places.iter().find(|p| p.fact.unified) else {
+            return Ok(None);
+        };
+        match &self.names.pivot {
+            Some(pivot) => making::make(place, pivot, false).map(|(pivot, _)| Some(pivot)),
+            None => cgroup::open_again(place.base.as_fd()).map(Some),
+        }
     }
 
-    /// Makes the container's cgroup in every hierarchy.
+    /// Makes the container's cgroup in every hierarchy: the one with the limits.
     pub fn create_payload(&mut self) -> Result<()> {
         let name = self.payload_name();
-        let unified_only = self.places.iter().all(|p| p.fact.unified);
+        let pure = self.pure_unified();
+        let exact = self.names.exact;
         for place in &mut self.places {
-            if place.fact.unified && unified_only {
-                enable_controllers(place.base.as_fd(), &place.fact.controllers)?;
+            let (limit, made) = making::make(place, &name, !exact)?;
+            place.payload = Some(Payload {
+                limit,
+                inner: None,
+                made,
+            });
+            if pure {
+                making::hand_down(place, &name)?;
             }
-            let (directory, _) = cgroup::make(place.base.as_fd(), &name, true)?;
-            if !place.fact.unified && place.fact.controllers.iter().any(|c| c == "cpuset") {
-                inherit_cpuset(place.base.as_fd(), directory.as_fd())?;
-            }
-            place.payload = Some(directory);
         }
         Ok(())
     }
 
-    /// Prepares v1 cpusets of the monitor's own cgroup, which would refuse any process otherwise.
-    pub fn prepare_monitor(&self) -> Result<()> {
-        for place in &self.places {
-            let cpuset = place.fact.controllers.iter().any(|c| c == "cpuset");
-            if let Some(directory) = place
-                .monitor
-                .as_ref()
-                .filter(|_| cpuset && !place.fact.unified)
-            {
-                inherit_cpuset(place.base.as_fd(), directory.as_fd())?;
+    /// Makes the cgroup for the processes below the one with the limits.
+    pub fn create_inner(&mut self, name: &str) -> Result<()> {
+        let pure = self.pure_unified();
+        for place in &mut self.places {
+            let Some(payload) = &mut place.payload else {
+                continue;
+            };
+            let limit = payload.limit.as_fd();
+            if pure {
+                making::enable_controllers(limit, &place.fact.controllers)?;
             }
+            let cpuset = making::has_cpuset(&place.fact);
+            payload.inner = Some(making::make_one(limit, name, cpuset)?);
         }
         Ok(())
     }
@@ -208,10 +271,10 @@ impl Cgroups {
             p.fact.unified == unified
                 && (p.fact.controllers.iter().any(|c| c == controller) || controller == "cgroup")
         });
-        let Some(directory) = place.and_then(|p| p.payload.as_ref()) else {
+        let Some(payload) = place.and_then(|p| p.payload.as_ref()) else {
             return Err(SysError::new("open", name.to_string(), Errno::NOENT));
         };
-        file::write_at(directory.as_fd(), name, value)
+        file::write_at(payload.limit.as_fd(), name, value)
     }
 
     /// Removes the container's cgroup everywhere; what somebody still occupies is the error.
@@ -219,8 +282,11 @@ impl Cgroups {
         let name = self.payload_name();
         let mut first = Ok(());
         for place in &mut self.places {
-            if place.payload.is_some() {
-                let removed = cgroup::remove(place.base.as_fd(), &name);
+            if let Some(payload) = &place.payload {
+                let removed = match payload.made {
+                    true => cgroup::remove(place.base.as_fd(), &name),
+                    false => cgroup::remove_below(payload.limit.as_fd()),
+                };
                 if removed.is_ok() {
                     place.payload = None;
                 }
@@ -247,61 +313,6 @@ impl Cgroups {
             self.lock = None;
         }
         first
-    }
-
-    /// The container's path as commands 6 and 19 tell it: from the hierarchy's root.
-    pub fn payload_path(&self, controller: Option<&str>) -> Option<String> {
-        let place = self.place(controller)?;
-        place.payload.as_ref()?;
-        let base = &place.fact.base;
-        let separator = if base.is_empty() { "" } else { "/" };
-        Some(format!("/{base}{separator}{}", self.payload_name()))
-    }
-
-    /// The container's directory in the hierarchy of `controller`.
-    pub fn payload_fd(&self, controller: &str) -> Option<(BorrowedFd<'_>, bool)> {
-        let place = self.place(Some(controller))?;
-        Some((place.payload.as_ref()?.as_fd(), place.fact.unified))
-    }
-
-    /// The container's directories in all hierarchies.
-    pub fn payload_fds(&self) -> Vec<BorrowedFd<'_>> {
-        self.places
-            .iter()
-            .filter_map(|p| p.payload.as_ref().map(AsFd::as_fd))
-            .collect()
-    }
-
-    /// There is a v2 hierarchy and no other.
-    pub fn pure_unified(&self) -> bool {
-        !self.places.is_empty() && self.places.iter().all(|p| p.fact.unified)
-    }
-
-    /// The layout as the protocol numbers it.
-    pub fn layout_number(&self) -> i32 {
-        let unified = self.places.iter().any(|p| p.fact.unified);
-        match (self.places.is_empty(), self.pure_unified(), unified) {
-            (true, ..) => -1,
-            (_, true, _) => 2,
-            (_, false, true) => 1,
-            (_, false, false) => 0,
-        }
-    }
-
-    fn place(&self, controller: Option<&str>) -> Option<&Place> {
-        match controller {
-            Some("unified") => self.places.iter().find(|p| p.fact.unified),
-            // Device rules of a pure v2 host are a program, but clients ask for them by v1's name.
-            Some("devices") if self.pure_unified() => self.places.first(),
-            Some(name) => self
-                .places
-                .iter()
-                .find(|p| p.fact.controllers.iter().any(|c| c == name)),
-            None => self
-                .places
-                .iter()
-                .find(|p| p.fact.unified && self.pure_unified()),
-        }
     }
 }
 
@@ -339,50 +350,5 @@ fn enter(directory: BorrowedFd<'_>, unified: bool, born: bool) -> Result<()> {
         (false, _) => cgroup::enter_v1(directory),
         (true, true) => Ok(()),
         (true, false) => cgroup::enter_v2(directory),
-    }
-}
-
-/// A v1 cpuset refuses processes until it has CPUs and memory nodes: the parent's.
-fn inherit_cpuset(parent: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> Result<()> {
-    // With clone_children the kernel has already copied them. Each is looked at by itself: a monitor
-    // killed between the two leaves a directory with one of them.
-    for name in ["cpuset.cpus", "cpuset.mems"] {
-        if file::read_at(directory, name, 4096)?
-            .trim_ascii()
-            .is_empty()
-        {
-            let value = file::read_at(parent, name, 4096)?;
-            file::write_at(directory, name, value.trim_ascii())?;
-        }
-    }
-    let flag = "cgroup.clone_children";
-    match file::read_at(directory, flag, 16)?.trim_ascii() {
-        b"1" => Ok(()),
-        _ => file::write_at(directory, flag, b"1"),
-    }
-}
-
-/// Hands the controllers down to the container's cgroup (v2).
-///
-/// A cgroup with processes of its own hands nothing down (EBUSY): the container then has no
-/// controllers, and only a limit that needs one fails, by its name.
-fn enable_controllers(base: BorrowedFd<'_>, controllers: &[String]) -> Result<()> {
-    let enabled = file::read_at(base, "cgroup.subtree_control", 4096)?;
-    let enabled = String::from_utf8_lossy(&enabled).into_owned();
-    let missing: Vec<String> = controllers
-        .iter()
-        .filter(|c| !enabled.split_whitespace().any(|e| e == **c))
-        .map(|c| format!("+{c}"))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let handed = file::write_at(base, "cgroup.subtree_control", missing.join(" ").as_bytes());
-    match handed {
-        Err(error) if error.errno == Errno::BUSY => {
-            log::warn!("the container gets no cgroup controllers: {error}");
-            Ok(())
-        }
-        other => other,
     }
 }

@@ -84,12 +84,11 @@ fn bind_boot_id(world: &mut GuestWorld<'_>) -> Result<()> {
     let target = proc.resolve_nofollow("sys/kernel/random/boot_id")?;
     let mounted = mount::clone_tree(Some(dev.as_fd()), Path::new(NAME), false)?;
     let attrs = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-    if mount::has_mount_setattr() {
-        mount::set_attrs(mounted.as_fd(), attrs, 0, false)?;
-        return mount::attach(mounted.as_fd(), target.as_fd());
-    }
-    mount::attach(mounted.as_fd(), target.as_fd())?;
-    mount::remount_attrs(mounted.as_fd(), attrs, 0)
+    let change = mount::Change {
+        set: attrs,
+        ..mount::Change::default()
+    };
+    mount::attach_with(mounted.as_fd(), target.as_fd(), &change)
 }
 
 /// What is handed to exec.

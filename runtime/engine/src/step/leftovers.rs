@@ -6,7 +6,7 @@ use lxc_kernel::events::{Interest, poll_one, timer};
 use lxc_kernel::{Errno, Result, cgroup, file};
 use lxc_plan::{CgroupNames, HierarchyFact};
 use std::collections::BTreeSet;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,11 @@ const DYING: Duration = Duration::from_secs(2);
 /// Largest list of processes read.
 const PROCESSES_MAX: usize = 1024 * 1024;
 
-/// Removes what killed monitors of this name left in any hierarchy: cgroups under its suffixes whose
-/// monitor is gone. Returns how many directories went.
-pub fn sweep(name: &str, facts: &[HierarchyFact]) -> Result<u32> {
-    let names = CgroupNames::of(name);
+/// Removes what killed monitors of these names left in any hierarchy: cgroups under their suffixes
+/// whose monitor is gone. Returns how many directories went; those above them stay.
+pub fn sweep(names: &CgroupNames, facts: &[HierarchyFact]) -> Result<u32> {
     let mut gone = 0;
-    for suffix in suffixes(&names, facts) {
+    for suffix in suffixes(names, facts) {
         let monitor = format!("{}{suffix}", names.monitor);
         if in_charge(facts, &monitor) {
             continue;
@@ -30,7 +29,7 @@ pub fn sweep(name: &str, facts: &[HierarchyFact]) -> Result<u32> {
         for fact in facts {
             let base = cgroup::open(&directory(fact))?;
             for name in [&payload, &monitor] {
-                if file::exists_at(base.as_fd(), name) {
+                if is_there(base.as_fd(), name) {
                     // The kernel itself refuses to remove a cgroup with processes in it.
                     let removed = removed(deadline, || cgroup::remove(base.as_fd(), name));
                     gone += u32::from(removed.is_ok());
@@ -45,28 +44,47 @@ fn directory(fact: &HierarchyFact) -> PathBuf {
     Path::new(&fact.mount).join(&fact.base)
 }
 
+fn is_there(base: BorrowedFd<'_>, path: &str) -> bool {
+    cgroup::open_at(base, path).is_ok()
+}
+
 /// The suffixes under which there is something in any hierarchy: "", "-1", …
 fn suffixes(names: &CgroupNames, facts: &[HierarchyFact]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for fact in facts {
-        let Ok(entries) = std::fs::read_dir(directory(fact)) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let Ok(entry) = entry.file_name().into_string() else {
-                continue;
-            };
-            let rest = [&names.monitor, &names.payload]
-                .into_iter()
-                .find_map(|prefix| entry.strip_prefix(prefix.as_str()));
-            let number = rest.and_then(|rest| rest.strip_prefix('-'));
-            let counted = number.is_some_and(|n| n.parse::<u32>().is_ok());
-            if let Some(rest) = rest.filter(|rest| rest.is_empty() || counted) {
-                found.insert(rest.to_string());
+        if names.exact {
+            // The container's alone may be an administrator's; the monitor's is nobody else's.
+            if directory(fact).join(&names.monitor).is_dir() {
+                found.insert(String::new());
             }
+            continue;
+        }
+        for path in [&names.monitor, &names.payload] {
+            let (above, leaf) = path.rsplit_once('/').unwrap_or(("", path));
+            suffixes_in(&directory(fact).join(above), leaf, &mut found);
         }
     }
     found
+}
+
+/// Adds what follows `leaf` in the names of `directory`: nothing, or a number.
+fn suffixes_in(directory: &Path, leaf: &str, found: &mut BTreeSet<String>) {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let Ok(entry) = entry.file_name().into_string() else {
+            continue;
+        };
+        let Some(rest) = entry.strip_prefix(leaf) else {
+            continue;
+        };
+        let number = rest.strip_prefix('-');
+        let counted = number.is_some_and(|n| n.parse::<u32>().is_ok());
+        if rest.is_empty() || counted {
+            found.insert(rest.to_string());
+        }
+    }
 }
 
 /// Whether a living monitor is responsible for the monitor cgroup `name`: one of ours holds its

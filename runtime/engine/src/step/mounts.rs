@@ -2,8 +2,8 @@
 //! resolved inside the rootfs once; the mount is moved onto that descriptor.
 
 use crate::guest::GuestWorld;
-use lxc_config::{Bind, Create, ProcMode, SysMode, attr};
-use lxc_kernel::{Errno, Result, SysError, inroot::Root, mount};
+use lxc_config::{Bind, Create, MountEntry, MountOptions, ProcMode, SysMode, attr};
+use lxc_kernel::{Errno, Result, SysError, file, inroot::Root, mount};
 use lxc_plan::{CgroupView, PlannedMount};
 use rustix::fs::FileType;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,6 +11,12 @@ use std::path::Path;
 
 /// What proc and sysfs are mounted with.
 const LOCKED_DOWN: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
+
+const READ_ONLY: mount::Change = mount::Change {
+    set: attr::RDONLY,
+    clear: 0,
+    recursive: false,
+};
 
 /// A directory directly below the root that is no link: /dev, proc and sysfs go nowhere else. Made
 /// if it is missing.
@@ -23,17 +29,6 @@ pub fn real_directory(name: &str, root: &Root) -> Result<OwnedFd> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Ok(found),
         _ => Err(SysError::new("openat2", name, Errno::NOTDIR)),
-    }
-}
-
-/// Sets attributes on a mount that is attached already, with the classic call where the kernel
-/// has no other.
-fn restrict(mounted: &OwnedFd, set: u64, clear: u64, recursive: bool) -> Result<()> {
-    match mount::set_attrs(mounted.as_fd(), set, clear, recursive) {
-        Err(error) if error.errno == Errno::NOSYS => {
-            mount::remount_attrs(mounted.as_fd(), set, clear)
-        }
-        done => done,
     }
 }
 
@@ -54,19 +49,22 @@ pub fn proc(mode: ProcMode, writable_net: bool, world: &mut GuestWorld<'_>) -> R
             false => None,
         };
         let sys = mount::clone_tree(Some(proc.as_fd()), Path::new("sys"), false)?;
-        mount::attach(sys.as_fd(), inside.resolve_nofollow("sys")?.as_fd())?;
-        restrict(&sys, attr::RDONLY, 0, false)?;
+        mount::attach_with(
+            sys.as_fd(),
+            inside.resolve_nofollow("sys")?.as_fd(),
+            &READ_ONLY,
+        )?;
         if let Some(net) = net {
             let place = Root::from_fd(sys).resolve_nofollow("net")?;
             mount::attach(net.as_fd(), place.as_fd())?;
         }
         let trigger = Path::new("sysrq-trigger");
         if let Some(sysrq) = present(mount::clone_tree(Some(proc.as_fd()), trigger, false))? {
-            mount::attach(
+            mount::attach_with(
                 sysrq.as_fd(),
                 inside.resolve_nofollow("sysrq-trigger")?.as_fd(),
+                &READ_ONLY,
             )?;
-            restrict(&sysrq, attr::RDONLY, 0, false)?;
         }
     }
     world.proc = Some(proc);
@@ -88,7 +86,7 @@ pub fn sys(mode: SysMode, world: &mut GuestWorld<'_>) -> Result<()> {
         }
         SysMode::Ro | SysMode::Rw => None,
     };
-    restrict(&sys, attr::RDONLY, 0, false)?;
+    mount::change(sys.as_fd(), &READ_ONLY)?;
     if let Some(net) = net {
         let place = Root::from_fd(sys).resolve_nofollow("devices/virtual/net")?;
         mount::attach(net.as_fd(), place.as_fd())?;
@@ -117,25 +115,9 @@ pub fn entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()> {
 }
 
 fn attach_entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()> {
-    let (entry, options) = (&planned.entry, &planned.entry.options);
-    let recursive = options.bind == Some(Bind::Recursive);
+    let options = &planned.entry.options;
     // The source first: without one, nothing is created in the rootfs.
-    let mounted = match options.bind {
-        Some(_) if options.relative => {
-            let inside = world.root()?.resolve(&entry.source)?;
-            mount::clone_tree(Some(inside.as_fd()), Path::new(""), recursive)?
-        }
-        Some(_) => mount::clone_tree(None, Path::new(&entry.source), recursive)?,
-        None => {
-            prepare_overlay(&entry.fstype, &options.data)?;
-            mount::new_mount(
-                &entry.fstype,
-                Some(&entry.source),
-                &options.data,
-                options.set,
-            )?
-        }
-    };
+    let mounted = source_of(&planned.entry, world)?;
     let root = world.root()?;
     let target = match options.create {
         Some(Create::Dir) => root.mkdirs(&planned.target, 0o755)?,
@@ -150,26 +132,76 @@ fn attach_entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()
             Errno::BUSY,
         ));
     }
-    let classic = options.bind.is_some() && (options.set | options.clear) != 0;
-    let early = classic && mount::has_mount_setattr();
-    if early {
-        // Before it is visible: nothing inside ever sees it without its restrictions.
-        mount::set_attrs(mounted.as_fd(), options.set, options.clear, recursive)?;
-    }
-    mount::attach(mounted.as_fd(), target.as_fd())?;
-    if classic && !early {
-        mount::remount_attrs(mounted.as_fd(), options.set, options.clear)?;
-    }
-    if let Some((propagation, recursive)) = options.propagation {
-        let propagation = match propagation {
-            lxc_config::Propagation::Private => mount::Propagation::Private,
-            lxc_config::Propagation::Shared => mount::Propagation::Shared,
-            lxc_config::Propagation::Slave => mount::Propagation::Slave,
-            lxc_config::Propagation::Unbindable => mount::Propagation::Unbindable,
-        };
-        mount::set_propagation_fd(mounted.as_fd(), propagation, recursive)?;
+    mount::attach_with(mounted.as_fd(), target.as_fd(), &change_of(options))?;
+    if let Some((wanted, recursive)) = options.propagation {
+        mount::set_propagation_fd(mounted.as_fd(), propagation(wanted), recursive)?;
     }
     Ok(())
+}
+
+/// The mount that an entry is about: a copy, the mount itself, or a new one.
+fn source_of(entry: &MountEntry, world: &GuestWorld<'_>) -> Result<OwnedFd> {
+    let options = &entry.options;
+    let inside = match options.relative && (options.bind.is_some() || options.moves) {
+        true => Some(world.root()?.resolve(&entry.source)?),
+        false => None,
+    };
+    match (options.bind, options.moves, inside) {
+        (_, true, Some(inside)) => Ok(inside),
+        (_, true, None) => file::open_path(Path::new(&entry.source)),
+        (Some(bind), false, inside) => {
+            let recursive = bind == Bind::Recursive;
+            match inside {
+                Some(inside) => mount::clone_tree(Some(inside.as_fd()), Path::new(""), recursive),
+                None => mount::clone_tree(None, Path::new(&entry.source), recursive),
+            }
+        }
+        (None, false, _) => new_filesystem(entry),
+    }
+}
+
+fn new_filesystem(entry: &MountEntry) -> Result<OwnedFd> {
+    let options = &entry.options;
+    prepare_overlay(&entry.fstype, &options.data)?;
+    let mut data = options.data.clone();
+    if options.set & attr::RDONLY != 0 {
+        // The filesystem too: a device that is write-protected can be mounted in no other way.
+        data.push("ro".into());
+    }
+    mount::new_mount(&entry.fstype, Some(&entry.source), &data, options.set)
+}
+
+/// What is different about a copied mount. It keeps what its source is restricted by, whatever the
+/// words `rw`, `suid` and `exec` say: those who mounted the source decided that. And like LXC the
+/// words are about the mount alone, not about those below it.
+fn change_of(options: &MountOptions) -> mount::Change {
+    if options.bind.is_none() && !options.moves {
+        // Made with its attributes.
+        return mount::Change::default();
+    }
+    const KEPT: u64 = attr::RDONLY | attr::NOSUID | attr::NOEXEC;
+    mount::Change {
+        set: options.set,
+        clear: options.clear & !KEPT,
+        recursive: false,
+    }
+}
+
+/// The kernel's word for a propagation.
+pub fn propagation(wanted: lxc_config::Propagation) -> mount::Propagation {
+    match wanted {
+        lxc_config::Propagation::Private => mount::Propagation::Private,
+        lxc_config::Propagation::Shared => mount::Propagation::Shared,
+        lxc_config::Propagation::Slave => mount::Propagation::Slave,
+        lxc_config::Propagation::Unbindable => mount::Propagation::Unbindable,
+    }
+}
+
+/// Makes the directory that mounts of the host arrive in a slave, after the switch has made every
+/// mount a peer: what the guest mounts there stays inside.
+pub fn receive(target: &str) -> Result<()> {
+    let found = Root::open(Path::new("/"))?.resolve(target)?;
+    mount::set_propagation_fd(found.as_fd(), mount::Propagation::Slave, true)
 }
 
 fn same_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<bool> {

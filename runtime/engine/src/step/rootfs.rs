@@ -1,24 +1,44 @@
 //! The root filesystem: isolated, mounted, made the root.
 
 use crate::guest::GuestWorld;
-use lxc_kernel::{Result, file, inroot::Root, mount, mount::Propagation};
+use crate::step::mounts::propagation;
+use lxc_kernel::{Errno, Result, SysError, file, inroot::Root, mount, mount::Propagation};
+use lxc_plan::RootfsMountOptions;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 /// Makes every mount a slave in one call: line by line would miss mounts that appear meanwhile.
 pub fn isolate(world: &mut GuestWorld<'_>) -> Result<()> {
     mount::set_propagation(Path::new("/"), Propagation::Slave, true)?;
+    mount::allow_classic();
     if !world.own_root {
         world.root = Some(Root::open(Path::new("/"))?);
     }
     Ok(())
 }
 
-/// Puts a copy of the rootfs' mount tree at its mount point.
-pub fn mount(source: &str, target: &str, world: &mut GuestWorld<'_>) -> Result<()> {
+/// Puts a copy of the rootfs' mount tree at its mount point, restricted as `options` say, all of it:
+/// a part that stayed writable would not be expected behind `ro`.
+pub fn mount(
+    source: &str,
+    target: &str,
+    options: &RootfsMountOptions,
+    world: &mut GuestWorld<'_>,
+) -> Result<()> {
+    if options.idmap.is_some() {
+        return Err(SysError::new("mount_setattr", source, Errno::NOSYS));
+    }
     let tree = mount::clone_tree(None, Path::new(source), true)?;
     let place = file::open_dir(Path::new(target))?;
-    mount::attach(tree.as_fd(), place.as_fd())?;
+    let change = mount::Change {
+        set: options.set,
+        clear: options.clear,
+        recursive: true,
+    };
+    mount::attach_with(tree.as_fd(), place.as_fd(), &change)?;
+    if let Some((wanted, recursive)) = options.propagation {
+        mount::set_propagation_fd(tree.as_fd(), propagation(wanted), recursive)?;
+    }
     // The descriptor of the tree is now that of the mount: no path is looked up again.
     world.root = Some(Root::from_fd(tree));
     Ok(())

@@ -40,6 +40,9 @@ pub const ALL: &[Check] = checks! {
         procfs_is_not_fooled_by_mounts
         the_root_is_exchanged
         a_new_devpts_gives_terminals
+        a_change_reaches_as_far_as_it_is_told
+        preparing_a_mount_leaves_nothing_behind
+        a_long_option_reaches_the_filesystem
     ;
     programs:
         namespaces_are_entered_by_descriptor

@@ -10,6 +10,7 @@ fn private_mounts() -> Result<OwnedFd, String> {
     needs_root()?;
     process::unshare(libc::CLONE_NEWNS as u64).unwrap();
     mount::set_propagation(Path::new("/"), mount::Propagation::Private, true).unwrap();
+    mount::allow_classic();
     let options = ["size=1m".to_owned(), "mode=755".to_owned()];
     let tmpfs = mount::new_mount("tmpfs", Some("test"), &options, 0).unwrap();
     let target = file::open_dir(Path::new("/mnt")).unwrap();
@@ -49,8 +50,24 @@ pub fn a_tmpfs_is_made_and_attached() -> Verdict {
     Ok(())
 }
 
+/// Whether the mount API of Linux 5.2 is hidden from this check.
+fn classic_only() -> bool {
+    let tried = mount::clone_tree(None, Path::new("/"), false);
+    tried.is_err_and(|error| error.is(lxc_kernel::Errno::NOSYS))
+}
+
 pub fn a_filesystem_says_what_is_wrong() -> Verdict {
     needs_root()?;
+    if classic_only() {
+        let error = mount::new_mount("tmpfs", None, &[], 0).unwrap_err();
+        assert!(error.is(lxc_kernel::Errno::NOSYS), "{error}");
+        private_mounts()?;
+        let bad = ["size=nonsense".to_owned()];
+        let error = mount::new_mount("tmpfs", None, &bad, 0).unwrap_err();
+        assert!(error.is(lxc_kernel::Errno::INVAL), "{error}");
+        assert!(error.args.contains("size=nonsense"), "{error}");
+        return Ok(());
+    }
     let bad = ["size=nonsense".to_owned()];
     let error = mount::new_mount("tmpfs", None, &bad, 0).unwrap_err();
     assert!(error.args.contains("size"), "{error}");
@@ -204,9 +221,8 @@ pub fn the_root_is_exchanged() -> Verdict {
     assert_eq!(std::fs::read_to_string("/marker").unwrap(), "new");
     assert_eq!(process::getcwd().unwrap(), Path::new("/"));
     assert!(!Path::new("/etc").exists());
-    let procfs = mount::new_mount("proc", None, &[], 0).unwrap();
-    let target = file::open_dir(Path::new("/proc")).unwrap();
-    mount::attach(procfs.as_fd(), target.as_fd()).unwrap();
+    let proc = (Some("proc"), Path::new("/proc"), Some("proc"));
+    mount::classic(proc.0, proc.1, proc.2, 0, None).unwrap();
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert_eq!(table.lines().count(), 2, "{table}");
     Ok(())
@@ -226,5 +242,105 @@ pub fn a_new_devpts_gives_terminals() -> Verdict {
     assert!(pty::is_terminal(ptys[1].peer.as_fd()));
     let error = pty::open_in(devpts.as_fd()).unwrap_err();
     assert!(error.is(lxc_kernel::Errno::NOSPC), "{error}");
+    Ok(())
+}
+
+/// Mount points below /mnt with their options, in the table's order.
+fn table_below_mnt() -> Vec<String> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let lines = table.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let inside = fields[4].strip_prefix("/mnt/")?;
+        Some(format!("{inside} {}", fields[5]))
+    });
+    lines.collect()
+}
+
+pub fn a_change_reaches_as_far_as_it_is_told() -> Verdict {
+    let tmpfs = private_mounts()?;
+    let root = inroot::Root::from_fd(tmpfs);
+    // The test's own machine may have mounts there.
+    let before = table_below_mnt().len();
+    let inner = root.mkdirs("source/in ner", 0o755).unwrap();
+    let small = mount::new_mount("tmpfs", Some("small"), &[], 0).unwrap();
+    mount::attach(small.as_fd(), inner.as_fd()).unwrap();
+    let change = |recursive| mount::Change {
+        set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOATIME,
+        clear: libc::MOUNT_ATTR__ATIME,
+        recursive,
+    };
+    for (target, recursive) in [("all", true), ("top", false)] {
+        let copy = mount::clone_tree(Some(root.fd()), Path::new("source"), true).unwrap();
+        let target = root.mkdirs(target, 0o755).unwrap();
+        mount::attach_with(copy.as_fd(), target.as_fd(), &change(recursive)).unwrap();
+    }
+    let expected = [
+        r"source/in\040ner rw,relatime",
+        "all ro,noatime",
+        r"all/in\040ner ro,noatime",
+        "top ro,noatime",
+        r"top/in\040ner rw,relatime",
+    ];
+    assert_eq!(table_below_mnt()[before..], expected);
+    Ok(())
+}
+
+pub fn preparing_a_mount_leaves_nothing_behind() -> Verdict {
+    let tmpfs = private_mounts()?;
+    let root = inroot::Root::from_fd(tmpfs);
+    let count = || {
+        std::fs::read_to_string("/proc/self/mountinfo")
+            .unwrap()
+            .lines()
+            .count()
+    };
+    let before = count();
+    let target = root.mkdirs("target", 0o755).unwrap();
+    const ATTRS: u64 = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NODEV;
+    // Two at a time, attached in the other order, and one that is refused between them.
+    let first = mount::clone_tree(None, Path::new("/mnt"), false).unwrap();
+    let second = mount::new_mount("tmpfs", None, &["ro".to_owned()], ATTRS);
+    let second = second.unwrap();
+    mount::new_mount("tmpfs", None, &["size=nonsense".to_owned()], 0).unwrap_err();
+    mount::attach(second.as_fd(), target.as_fd()).unwrap();
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let line = table
+        .lines()
+        .rfind(|it| it.contains(" /mnt/target ro,nodev,relatime "));
+    assert!(line.is_some_and(|it| it.contains(" none ro")), "{table}");
+    mount::attach(first.as_fd(), second.as_fd()).unwrap();
+    assert_eq!(count(), before + 2);
+    // Moved by its descriptor, as often as one likes.
+    let elsewhere = root.mkdirs("elsewhere", 0o755).unwrap();
+    mount::attach(first.as_fd(), elsewhere.as_fd()).unwrap();
+    assert_eq!(count(), before + 2);
+    mount::new_mount("tmpfs", None, &["size=nonsense".to_owned()], 0).unwrap_err();
+    assert_eq!(count(), before + 2);
+    Ok(())
+}
+
+pub fn a_long_option_reaches_the_filesystem() -> Verdict {
+    let tmpfs = private_mounts()?;
+    let root = inroot::Root::from_fd(tmpfs);
+    let name = "d".repeat(200);
+    for directory in [
+        format!("{name}/1"),
+        format!("{name}/2"),
+        "target".to_owned(),
+    ] {
+        root.mkdirs(&directory, 0o755).unwrap();
+    }
+    let lower = [format!("lowerdir=/mnt/{name}/1:/mnt/{name}/2")];
+    let overlay = match mount::new_mount("overlay", Some("o"), &lower, 0) {
+        Err(error) if error.is(lxc_kernel::Errno::NODEV) => return Err("no overlayfs".to_owned()),
+        made => made.unwrap(),
+    };
+    let target = root.resolve("target").unwrap();
+    mount::attach(overlay.as_fd(), target.as_fd()).unwrap();
+    assert!(
+        table_below_mnt()
+            .iter()
+            .any(|line| line == "target rw,relatime")
+    );
     Ok(())
 }

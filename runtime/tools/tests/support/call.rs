@@ -53,6 +53,13 @@ impl Call {
         self
     }
 
+    /// Adds the program and the words of another call, whose environment is dropped.
+    pub fn words_of(mut self, other: Call) -> Call {
+        self.command.arg(other.command.get_program());
+        self.command.args(other.command.get_args());
+        self
+    }
+
     /// Sets a variable of its environment.
     pub fn env(mut self, name: &str, value: &str) -> Call {
         self.command.env(name, value);

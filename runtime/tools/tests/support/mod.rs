@@ -11,13 +11,17 @@
 mod call;
 mod census;
 mod lab;
+mod layout;
 mod peer;
+mod storm;
 mod terminal;
 
 pub use call::{Call, Process, Ran};
 pub use census::{Census, processes as processes_of};
 pub use lab::{Lab, could_not_run};
+pub use layout::{Layout, cgroups_of, places_in};
 pub use peer::{Peer, Side};
+pub use storm::{Storm, rounds};
 pub use terminal::Terminal;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,328 @@
+/*
+ * What a hostile guest, or somebody who wants to see a runtime die, asks of the kernel: one attempt a
+ * verb, its outcome printed. Linked statically, so that it runs in any rootfs.
+ *
+ * It says what the kernel answered and judges nothing; what should have been answered stands in the
+ * tests and scenarios that use it. Exit status: 0 the attempt was made, 2 misused, 3 it could not be
+ * made.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *outcome(long result)
+{
+	return result < 0 ? strerrorname_np(errno) : "done";
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Numbers among the names in /proc; 0 at the end, after which it begins anew. */
+static pid_t next_process(DIR *proc)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(proc))) {
+		pid_t pid = atoi(entry->d_name);
+
+		if (pid > 1 && pid != getpid())
+			return pid;
+	}
+	rewinddir(proc);
+	return 0;
+}
+
+/* tty: is the caller's terminal in reach, and can it be typed upon? */
+static int tty(char **words)
+{
+	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
+
+	(void)words;
+	printf("/dev/tty: %s\n", outcome(fd));
+	for (int stream = 0; stream < 3; stream++)
+		printf("type on %d: %s\n", stream, outcome(ioctl(stream, TIOCSTI, "x")));
+	if (fd >= 0)
+		printf("type on /dev/tty: %s\n", outcome(ioctl(fd, TIOCSTI, "x")));
+	return 0;
+}
+
+/* with-key NAME PROGRAM…: a program with a session keyring that holds a key. */
+static int with_key(char **words)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 ||
+	    syscall(SYS_add_key, "user", words[0], "x", 1, KEY_SPEC_SESSION_KEYRING) < 0) {
+		perror("keyctl");
+		return 3;
+	}
+	execvp(words[1], words + 1);
+	perror(words[1]);
+	return 3;
+}
+
+/* key NAME: is it in the session keyring? */
+static int key(char **words)
+{
+	printf("%s\n", outcome(syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user",
+				       words[0], 0)));
+	return 0;
+}
+
+/* handle PATH: can a file be opened by a handle, without any path to it? */
+static int handle(char **words)
+{
+	struct {
+		unsigned int bytes;
+		int type;
+		unsigned char bytes_of[128];
+	} guess = { .bytes = 8, .type = 1, .bytes_of = { 2 } };
+	int place = open(words[0], O_RDONLY | O_CLOEXEC);
+
+	if (place < 0) {
+		perror(words[0]);
+		return 3;
+	}
+	printf("%s\n", outcome(syscall(SYS_open_by_handle_at, place, &guess, O_RDONLY)));
+	return 0;
+}
+
+/* Whether a process still is what it was born as: not one of the guest's programs. */
+static int before_exec(pid_t pid)
+{
+	char path[64], target[4096];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0)
+		return errno != ENOENT && errno != ESRCH;
+	target[length] = 0;
+	return access(target, F_OK) != 0;
+}
+
+/* How many of its descriptors are directories, seen from here. */
+static int directories_of(pid_t pid)
+{
+	char path[64];
+	int found = 0;
+
+	for (int number = 0; number < 64; number++) {
+		struct stat seen;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, number);
+		if (stat(path, &seen) == 0 && S_ISDIR(seen.st_mode))
+			found++;
+	}
+	return found;
+}
+
+/* seize SECONDS: trace whatever appears, before it has become the guest's own program. */
+static int seize(char **words)
+{
+	double end = now() + atof(words[0]);
+	long tried = 0, seized = 0, early = 0, directories = 0;
+	DIR *proc = opendir("/proc");
+
+	while (proc && now() < end) {
+		pid_t pid = next_process(proc);
+		int status;
+
+		if (!pid)
+			continue;
+		tried++;
+		if (before_exec(pid))
+			directories += directories_of(pid);
+		if (ptrace(PTRACE_SEIZE, pid, 0, 0) < 0)
+			continue;
+		seized++;
+		ptrace(PTRACE_INTERRUPT, pid, 0, 0);
+		if (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) {
+			if (before_exec(pid)) {
+				early++;
+				directories += directories_of(pid);
+			}
+			ptrace(PTRACE_DETACH, pid, 0, 0);
+		}
+	}
+	printf("%s\nbefore exec: %ld\ndirectories: %ld\n", tried ? "tried" : "nobody came", early,
+	       directories);
+	fprintf(stderr, "%ld tries, %ld seized\n", tried, seized);
+	return 0;
+}
+
+static int same_file(int fd, const char *path)
+{
+	struct stat one, other;
+
+	return fstat(fd, &one) == 0 && stat(path, &other) == 0 && one.st_dev == other.st_dev &&
+	       one.st_ino == other.st_ino;
+}
+
+/* overwrite SECONDS: open for writing the program of whatever appears, unless it is the guest's own. */
+static int overwrite(char **words)
+{
+	double end = now() + atof(words[0]);
+	int programs = 0, opened = 0;
+	DIR *proc = opendir("/proc");
+	char path[64], target[4096];
+
+	while (proc && now() < end) {
+		pid_t pid = next_process(proc);
+		int fd, writable = -1;
+
+		if (!pid)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+		fd = open(path, O_PATH | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		memset(target, 0, sizeof(target));
+		if (readlink(path, target, sizeof(target) - 1) > 0 && !same_file(fd, target)) {
+			programs++;
+			snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+			/* It is busy as long as it runs; nothing is written even if it could be. */
+			for (int tries = 0; writable < 0 && tries < 2000; tries++) {
+				writable = open(path, O_WRONLY | O_CLOEXEC);
+				if (writable < 0 && errno != ETXTBSY)
+					break;
+			}
+			if (writable >= 0) {
+				opened++;
+				printf("%s could be written\n", target);
+				close(writable);
+			}
+		}
+		close(fd);
+	}
+	printf("%s\nopened: %d\n", programs ? "seen" : "nobody came", opened);
+	return 0;
+}
+
+/* say: its own words and what it has open; what an interpreter of the guest's learns. */
+static int say(char **words)
+{
+	for (int number = 3; number < 1024; number++)
+		if (fcntl(number, F_GETFD) >= 0)
+			printf("open: %d\n", number);
+	for (; *words; words++)
+		printf("word: %s\n", *words);
+	return 0;
+}
+
+/*
+ * kill-at WHOM CALL PROGRAM…: runs it, and kills one of the processes that come of it with SIGKILL as it
+ * enters its CALL-th system call since its birth or last exec. WHOM counts the births, 0 is PROGRAM.
+ */
+static int kill_at(char **words)
+{
+	enum { MOST = 64 };
+	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+			     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+	long whom = atol(words[0]), wanted = atol(words[1]);
+	pid_t born[MOST] = { 0 }, first = fork();
+	long calls[MOST] = { 0 };
+	int entering[MOST] = { 0 }, births = 0, ended = -1;
+	int killed = 0;
+
+	if (first == 0) {
+		raise(SIGSTOP);
+		execvp(words[2], words + 2);
+		_exit(127);
+	}
+	waitpid(first, NULL, WUNTRACED);
+	if (ptrace(PTRACE_SEIZE, first, 0, options) < 0) {
+		perror("ptrace");
+		kill(first, SIGKILL);
+		return 3;
+	}
+	kill(first, SIGCONT);
+	born[births++] = first;
+	for (;;) {
+		int status, which = 0, signal = 0;
+		pid_t pid = waitpid(-1, &status, __WALL);
+
+		if (pid < 0)
+			break;
+		while (which < births && born[which] != pid)
+			which++;
+		if (which == births && births < MOST)
+			born[births++] = pid;
+		if (which >= MOST)
+			continue;
+		if (WIFEXITED(status) || WIFSIGNALED(status)) {
+			if (pid == first) {
+				ended = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+				break;
+			}
+			continue;
+		}
+		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+			entering[which] = !entering[which];
+			if (which == whom && entering[which] && !killed && ++calls[which] == wanted) {
+				kill(pid, SIGKILL);
+				killed = 1;
+				continue;
+			}
+		} else if (status >> 8 == (SIGTRAP | (PTRACE_EVENT_EXEC << 8))) {
+			calls[which] = 0;
+		} else if (status >> 16 == PTRACE_EVENT_STOP) {
+			int group = WSTOPSIG(status);
+
+			if (group == SIGSTOP || group == SIGTSTP || group == SIGTTIN || group == SIGTTOU) {
+				ptrace(PTRACE_LISTEN, pid, 0, 0);
+				continue;
+			}
+		} else if (status >> 16 == 0) {
+			signal = WSTOPSIG(status);
+		}
+		ptrace(PTRACE_SYSCALL, pid, 0, signal);
+	}
+	/* Those that still run are let go by our own end. */
+	fprintf(stderr, "%s after %ld calls of %d births\n", killed ? "killed" : "not killed",
+		whom < MOST ? calls[whom] : 0, births);
+	return ended < 0 ? 3 : ended == 0 ? 0 : 1;
+}
+
+static const struct {
+	const char *word;
+	int words;
+	int (*act)(char **words);
+} verbs[] = {
+	{ "tty", 0, tty },
+	{ "with-key", 2, with_key },
+	{ "key", 1, key },
+	{ "handle", 1, handle },
+	{ "seize", 1, seize },
+	{ "overwrite", 1, overwrite },
+	{ "say", 0, say },
+	{ "kill-at", 3, kill_at },
+};
+
+int main(int count, char **words)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (size_t i = 0; count > 1 && i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (!strcmp(words[1], verbs[i].word) && count - 2 >= verbs[i].words)
+			return verbs[i].act(words + 2);
+	fprintf(stderr, "guest-probe: misused\n");
+	return 2;
+}
