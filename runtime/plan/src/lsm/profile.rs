@@ -73,8 +73,20 @@ const DISK_FILESYSTEMS: &[&str] = &[
     "btrfs", "erofs", "ext*", "f2fs", "iso9660", "squashfs", "vfat", "xfs",
 ];
 
+/// Filesystems that show the host's kernel, whoever mounts them.
+const HOST_FILESYSTEMS: &[&str] = &[
+    "bpf",
+    "configfs",
+    "debugfs",
+    "devtmpfs",
+    "efivarfs",
+    "pstore",
+    "selinuxfs",
+    "tracefs",
+];
+
 /// Attributes that a mount may have when it is made read-only again.
-const ATTRIBUTES: [&str; 3] = ["nosuid", "nodev", "noexec"];
+const ATTRIBUTES: [&str; 4] = ["nosuid", "nodev", "noexec", "silent"];
 
 /// The text of the profile `name`; `None` if the name has characters that mean something in
 /// AppArmor's language.
@@ -144,6 +156,11 @@ fn files(lines: &mut Vec<String>, allowed: &Allowed) {
     }
 }
 
+/// Who may mount what where.
+///
+/// apparmor_parser before 3.0.11 takes a rule for a remount, or one with `rw` among its options, for one
+/// of new mounts and binds too. So no rule says `rw`, and what must not be mounted is denied by
+/// itself instead of not being allowed.
 fn mounts(lines: &mut Vec<String>, allowed: &Allowed) {
     lines.push("umount,".into());
     if allowed.nesting {
@@ -151,44 +168,56 @@ fn mounts(lines: &mut Vec<String>, allowed: &Allowed) {
         lines.push("pivot_root,".into());
         return;
     }
-    for fstype in OWN_FILESYSTEMS {
-        lines.push(format!("mount fstype={fstype},"));
-    }
-    for (fstype, place) in [
-        ("proc", "/proc/"),
-        ("sysfs", "/sys/"),
-        ("binfmt_misc", "/proc/sys/fs/binfmt_misc/"),
-    ] {
-        lines.push(format!("mount fstype={fstype} -> {place},"));
-    }
-    if allowed.cgroups {
-        for fstype in ["cgroup", "cgroup2"] {
-            lines.push(format!("mount fstype={fstype} -> /sys/fs/cgroup/{{,**}},"));
-        }
-    }
-    if allowed.namespace.is_some() {
-        lines.push("mount fstype=securityfs -> /sys/kernel/security/,".into());
-    }
-    if allowed.disks {
-        for fstype in DISK_FILESYSTEMS {
-            lines.push(format!("mount fstype={fstype},"));
-        }
-    }
-    // Neither /proc nor /sys, nor what they lie in, comes to another path.
     let tops: Vec<&str> = LISTED.iter().map(|tree| tree.top).collect();
-    let source = outside(&tops);
+    let tree = tops.join(",");
     for act in ["bind", "rbind", "move"] {
-        lines.push(format!("mount options=(rw,{act}) {source} -> /**,"));
+        lines.push(format!("mount options=({act}),"));
+        lines.push(format!(
+            "deny mount options=({act}) /{{{tree}}}/{{,**}} -> /**,"
+        ));
     }
+    // With the root they come along.
+    lines.push("deny mount options=(rbind) / -> /**,".into());
     for kind in ["shared", "slave", "private", "unbindable"] {
         for recursive in ["", "r"] {
-            lines.push(format!("mount options=(rw,make-{recursive}{kind}),"));
+            for quiet in ["", "silent,"] {
+                lines.push(format!("mount options=({quiet}make-{recursive}{kind}),"));
+            }
         }
     }
     // Less can be made of a mount, never more: a directory of the host that was given read-only
     // stays so.
     for options in read_only_again() {
         lines.push(format!("mount options=({options}),"));
+    }
+    for fstype in OWN_FILESYSTEMS {
+        lines.push(format!("mount fstype={fstype},"));
+    }
+    for (fstype, top) in [("proc", "proc"), ("sysfs", "sys")] {
+        lines.push(format!("mount fstype={fstype} -> /{top}/,"));
+        lines.push(format!(
+            "deny mount fstype={fstype} -> {},",
+            outside(&[top])
+        ));
+    }
+    lines.push("mount fstype=binfmt_misc -> /proc/sys/fs/binfmt_misc/,".into());
+    for fstype in ["cgroup", "cgroup2"] {
+        lines.push(match allowed.cgroups {
+            true => format!("mount fstype={fstype} -> /sys/fs/cgroup/{{,**}},"),
+            false => format!("deny mount fstype={fstype},"),
+        });
+    }
+    let security = match allowed.namespace {
+        Some(_) => "mount fstype=securityfs -> /sys/kernel/security/,",
+        None => "deny mount fstype=securityfs,",
+    };
+    lines.push(security.into());
+    let deny = if allowed.disks { "" } else { "deny " };
+    for fstype in DISK_FILESYSTEMS {
+        lines.push(format!("{deny}mount fstype={fstype},"));
+    }
+    for fstype in HOST_FILESYSTEMS {
+        lines.push(format!("deny mount fstype={fstype},"));
     }
 }
 
