@@ -3,7 +3,7 @@
 use crate::ApparmorFact;
 
 /// Facts about the host, gathered by the engine just before a plan is made.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostFacts {
     /// Effective user id of the monitor.
     pub euid: u32,
@@ -58,7 +58,7 @@ pub enum Layout {
 }
 
 /// What `lxc.rootfs.path` names.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum RootfsFact {
     /// The configuration names none: the host's root is used.
     #[default]

@@ -30,18 +30,14 @@ fn host(layout: &str) -> HostFacts {
             _ => Vec::new(),
         },
         cgroup_namespace: true,
-        apparmor: None,
-        selinux: false,
-        missing_sources: Vec::new(),
-        confined: false,
         rootfs: RootfsFact::Directory,
         mount_point_exists: true,
-        fstab: None,
         last_capability: 40,
         device_paths: vec![
             ("/dev/kvm rw".into(), Ok("c 10:232 rw".into())),
             ("/dev/no rw".into(), Err("/dev/no: no such file".into())),
         ],
+        ..HostFacts::default()
     }
 }
 

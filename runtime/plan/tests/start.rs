@@ -67,15 +67,10 @@ fn host(layout: &str) -> HostFacts {
             _ => Vec::new(),
         },
         cgroup_namespace: true,
-        apparmor: None,
-        selinux: false,
-        confined: false,
         rootfs: RootfsFact::Directory,
         mount_point_exists: true,
-        missing_sources: Vec::new(),
-        fstab: None,
         last_capability: 40,
-        device_paths: Vec::new(),
+        ..HostFacts::default()
     }
 }
 
