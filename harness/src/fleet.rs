@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lxc_guest::protocol::{Reply, Request};
 
 use crate::image::turn::{self, InUse};
-use crate::image::{self, Cache, Initramfs, Kernel, KernelFiles, Payload};
+use crate::image::{self, Cache, Initramfs, Kernel, KernelFiles, Package, Payload};
 use crate::machine::{Accel, Lost, Machine, Qemu, Spec};
 use crate::story::Guest;
 use crate::verdict::{Booted, How, Place, layout_name};
@@ -39,6 +39,9 @@ pub struct Fleet {
     failed: Mutex<BTreeMap<String, String>>,
     /// Debian's LXC as it is in the machines, or why it is not.
     pub peer: Result<String, String>,
+    /// Why machines have less of Debian's packages than they should. Scenarios ask for what is not
+    /// there by `needs`, and could not run.
+    pub lacks: Vec<String>,
     started: AtomicUsize,
 }
 
@@ -77,6 +80,7 @@ impl Fleet {
     /// Why there can be no machine at all, in a sentence with a remedy.
     pub fn gather(
         kernels: Vec<Kernel>,
+        packages: &[Package],
         cache: &Path,
         agent: &Path,
         prefix: &Path,
@@ -94,7 +98,20 @@ impl Fleet {
         if peer.is_ok() {
             payload = peers;
         }
+        let mut lacks = Vec::new();
+        for package in packages {
+            let mut more = payload.clone();
+            let added = cache
+                .add_package(package, &mut more, &|text| println!("{text}"))
+                .map_err(|error| error.to_string())
+                .and_then(|()| image::add_libraries(&mut more));
+            match added {
+                Ok(()) => payload = more,
+                Err(why) => lacks.push(why),
+            }
+        }
         Ok(Fleet {
+            lacks,
             qemu,
             cache,
             kernels,

@@ -25,6 +25,7 @@ mod initramfs;
 mod list;
 mod mirror;
 mod modules;
+mod packages;
 mod payload;
 mod relock;
 mod subject;
@@ -39,13 +40,14 @@ use std::path::{Path, PathBuf};
 
 pub use initramfs::Initramfs;
 pub use list::{Kernel, Wrong, kernels};
+pub use packages::{Package, packages};
 pub use payload::Payload;
 pub use relock::relock;
-pub use subject::{debian_lxc, ours};
+pub use subject::{add_libraries, debian_lxc, ours};
 pub use unpacked::KernelFiles;
 
 use digest::Memory;
-use fetch::Apt;
+use fetch::{Apt, Order};
 use turn::Turn;
 
 /// Why something cannot be had, in one sentence with a remedy.
@@ -147,7 +149,12 @@ impl Cache {
     ) -> Result<(), Unavailable> {
         let tmp = self.empty_tmp(&kernel.name)?;
         let debs = self.dir.join("debs");
-        let packages = fetch::packages(&self.apt, kernel, &debs, &tmp.0, progress)?;
+        let order = Order {
+            of: &format!("the kernel {}", kernel.name),
+            suite: &kernel.suite,
+            packages: &kernel.packages,
+        };
+        let packages = fetch::packages(&self.apt, &order, &debs, &tmp.0, progress)?;
         progress(&format!("unpacking the kernel {}", kernel.name));
         let new = tmp.0.join("kernel");
         fs::create_dir(&new).map_err(|error| unusable(&new, &error))?;

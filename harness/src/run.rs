@@ -300,10 +300,15 @@ fn subjects(fleet: &Result<Fleet, String>) -> Vec<(String, String)> {
         Ok(version) => version.clone(),
         Err(why) => format!("not here: {why}"),
     };
-    vec![
+    let lacks = fleet.lacks.iter();
+    let lacks = lacks.map(|why| ("machines lack".to_owned(), why.clone()));
+    [
         (Subject::DebianLxc.name().to_owned(), peer),
         ("QEMU".to_owned(), fleet.qemu_version().to_owned()),
     ]
+    .into_iter()
+    .chain(lacks)
+    .collect()
 }
 
 /// Shows what happens and keeps it. On a terminal the passed ones share one line.

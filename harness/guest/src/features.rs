@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use lxc_guest::protocol::Feature;
+use lxc_guest::protocol::{Feature, User};
 use lxc_kernel::process::{self, CloneSpec, Cloned, clone_process, exit_now};
 use lxc_kernel::seccomp;
 use lxc_kernel::{Errno, SysError, errno_name};
@@ -40,6 +41,7 @@ pub fn probe(watch: &mut Watch, wanted: &[Feature]) -> Vec<Option<String>> {
 fn one(watch: &mut Watch, feature: Feature) -> Had {
     match feature {
         Feature::IdmappedMounts => filesystem::idmap(watch),
+        Feature::IdmappedTmpfs => filesystem::idmapped_tmpfs(watch),
         Feature::Openat2 => openat2(),
         Feature::CloneIntoCgroup => cgroup::clone_into(watch),
         Feature::Pidfd => pidfd(),
@@ -59,6 +61,13 @@ fn one(watch: &mut Watch, feature: Feature) -> Had {
         }),
         Feature::TimeNamespace => in_child(watch, NEW_TIME, || Ok(())),
         Feature::UserNamespace => in_child(watch, NEW_USER, map_root),
+        Feature::UnprivilegedUserNamespace => in_child(watch, 0, || {
+            let nobody_special = User::Alice.id();
+            process::set_ids(nobody_special, nobody_special).map_err(why)?;
+            process::unshare(NEW_USER).map_err(why)
+        }),
+        Feature::Uidmap => uidmap(),
+        Feature::Apparmor => apparmor(),
         Feature::Seccomp => in_child(watch, 0, filter),
     }
 }
@@ -129,6 +138,27 @@ fn openat2() -> Had {
     rustix::fs::openat2(CWD, "/", flags, Mode::empty(), ResolveFlags::IN_ROOT)
         .map(drop)
         .map_err(|errno| failed("openat2", errno))
+}
+
+/// Whether the programs that write ordinary users' id maps are there, and may.
+fn uidmap() -> Had {
+    const SET_USER_ID: u32 = 0o4000;
+    for program in ["/usr/bin/newuidmap", "/usr/bin/newgidmap"] {
+        let metadata = fs::metadata(program).map_err(|error| file_failed(program, error))?;
+        if metadata.uid() != 0 || metadata.mode() & SET_USER_ID == 0 {
+            return Err(format!("{program} does not run as root"));
+        }
+    }
+    Ok(())
+}
+
+fn apparmor() -> Had {
+    const SWITCH: &str = "/sys/module/apparmor/parameters/enabled";
+    let text = fs::read_to_string(SWITCH).map_err(|error| file_failed(SWITCH, error))?;
+    match text.trim() {
+        "Y" => Ok(()),
+        other => Err(format!("{SWITCH}: {other}")),
+    }
 }
 
 fn pidfd() -> Had {

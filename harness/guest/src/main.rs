@@ -18,6 +18,7 @@ mod processes;
 mod serve;
 mod setup;
 mod trouble;
+mod users;
 mod watch;
 
 use std::path::Path;
@@ -62,6 +63,7 @@ fn machine(init_at_ms: u64) -> Outcome<std::convert::Infallible> {
     let layout = cgroups::layout()?;
     cgroups::mount(layout)?;
     setup::rest()?;
+    users::settle()?;
     index.load_known("overlay")?;
     let port = wanted.found()?;
     Agent::new(port, layout, init_at_ms)?.serve()

@@ -10,13 +10,19 @@ use serde::Deserialize;
 /// Where the kernels are named.
 const KERNELS: &str = "vm-images/kernels.toml";
 /// Where their packages are pinned.
-const LOCK: &str = "vm-images/images.lock";
+pub(super) const LOCK: &str = "vm-images/images.lock";
 /// Where the modules are named that machines get.
 const MODULES: &str = "vm-images/modules.toml";
 
 /// What is wrong in a file of `vm-images/`: file, line and sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong(String);
+
+impl Wrong {
+    pub(super) fn new(what: String) -> Wrong {
+        Wrong(what)
+    }
+}
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -102,12 +108,17 @@ pub(super) struct LockLine {
 /// A file that cannot be read, a field that is not known or not right, a kernel without its
 /// packages in the lock.
 pub fn kernels(root: &Path) -> Result<Vec<Kernel>, Wrong> {
-    let lock = parse_lock(&read(root, LOCK)?)?;
+    let lock = lock(root)?;
     let modules: Wanted = parse_toml(MODULES, &read(root, MODULES)?)?;
     let entries = entries(root)?.into_iter();
     entries
         .map(|entry| locked(entry, &lock, &modules))
         .collect()
+}
+
+/// What the lock of the repository at `root` says.
+pub(super) fn lock(root: &Path) -> Result<Vec<LockLine>, Wrong> {
+    parse_lock(&read(root, LOCK)?)
 }
 
 /// The entries of `kernels.toml`.
@@ -118,7 +129,7 @@ pub(super) fn entries(root: &Path) -> Result<Vec<KernelEntry>, Wrong> {
 /// The lock, as its file should be.
 pub(super) fn lock_text(lines: &[LockLine]) -> String {
     let mut text = String::from(
-        "# Packages that the kernels are taken from; written by `cargo xtask vm-test --relock`.\n\
+        "# Debian's packages for machines, a kernel's or others; written by `cargo xtask vm-test --relock`.\n\
          # kernel suite package version bytes sha256\n",
     );
     for LockLine {
@@ -146,18 +157,21 @@ pub(super) fn write_lock(root: &Path, lines: &[LockLine]) -> Result<(), String> 
         .map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn read(root: &Path, name: &str) -> Result<String, Wrong> {
+pub(super) fn read(root: &Path, name: &str) -> Result<String, Wrong> {
     fs::read_to_string(root.join(name)).map_err(|error| Wrong(format!("{name}: {error}")))
 }
 
-fn parse_toml<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, Wrong> {
+pub(super) fn parse_toml<T: serde::de::DeserializeOwned>(
+    file: &str,
+    text: &str,
+) -> Result<T, Wrong> {
     toml::from_str(text).map_err(|error| {
         let at = error.span().unwrap_or_default();
         wrong_at(file, text, at, error.message())
     })
 }
 
-fn wrong_at(file: &str, text: &str, at: Range<usize>, what: &str) -> Wrong {
+pub(super) fn wrong_at(file: &str, text: &str, at: Range<usize>, what: &str) -> Wrong {
     let line = text
         .bytes()
         .take(at.start)
@@ -182,34 +196,41 @@ fn parse_kernels(text: &str) -> Result<Vec<KernelEntry>, Wrong> {
     Ok(entries)
 }
 
+/// Letters and digits, and after the first some `more`.
+pub(super) fn is_word(text: &str, more: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(fine)
+}
+
 /// Names become file names and words of the lock, suites lines of apt's list of sources.
 fn check_entry(entry: &KernelEntry, before: &[KernelEntry]) -> Result<(), String> {
-    let word = |text: &str, more: &str| {
-        let fine = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
-        text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(fine)
-    };
     let KernelEntry {
         name,
         suite,
         packages,
         ..
     } = entry;
-    if !word(name, ".-") {
+    if !is_word(name, ".-") {
         return Err(format!(
             "the name {name:?} may have letters, digits, dots and hyphens only"
+        ));
+    }
+    if name == super::packages::IN_LOCK {
+        return Err(format!(
+            "{name:?} is no name for a kernel: the lock uses it"
         ));
     }
     if before.iter().any(|other| other.name == *name) {
         return Err(format!("the kernel {name} is named twice"));
     }
-    if !word(suite, ".-") {
+    if !is_word(suite, ".-") {
         return Err(format!("the suite {suite:?} is not a name of a suite"));
     }
     if packages.is_empty() {
         return Err(format!("the kernel {name} has no packages"));
     }
     for package in packages {
-        if !word(package, ".-+*") || package.matches('*').count() != 1 {
+        if !is_word(package, ".-+*") || package.matches('*').count() != 1 {
             return Err(format!(
                 "the package {package:?} is not a name with exactly one `*`"
             ));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -145,22 +146,25 @@ fn dpkg_query(words: &[&str]) -> Result<String, String> {
 }
 
 /// Adds the loaders and libraries that the payload's programs need, and those that these need.
-fn add_libraries(payload: &mut Payload) -> Result<(), String> {
-    let mut open: Vec<PathBuf> = payload
-        .host_files()
-        .into_iter()
-        .map(|(_, host)| host)
-        .collect();
+///
+/// # Errors
+/// A library is not on this host.
+pub fn add_libraries(payload: &mut Payload) -> Result<(), String> {
+    let mut open: Vec<(PathBuf, io::Result<Vec<u8>>)> = payload.contents().collect();
     let mut seen = BTreeSet::new();
-    while let Some(program) = open.pop() {
+    while let Some((program, content)) = open.pop() {
         let wrong = |what: &dyn std::fmt::Display| format!("{}: {what}", program.display());
-        let content = fs::read(&program).map_err(|error| wrong(&error))?;
+        let content = content.map_err(|error| wrong(&error))?;
         let Some(linkage) = elf::linkage(&content).map_err(|error| wrong(&error))? else {
             continue;
         };
         let loader = linkage.loader.map(PathBuf::from);
         let libraries = linkage.libraries.iter().map(|name| {
-            let paths = LIBRARIES.iter().map(|dir| Path::new(dir).join(name));
+            let paths = LIBRARIES.map(|dir| Path::new(dir).join(name));
+            let there = |path: &&PathBuf| path.to_str().is_some_and(|path| payload.has(path));
+            if paths.iter().any(|path| there(&path)) {
+                return Ok(None);
+            }
             match paths.into_iter().find(|path| path.is_file()) {
                 Some(found) => Ok(Some(found)),
                 // Ours has liblxc.so.1 at a place that the loader is told.
@@ -181,7 +185,8 @@ fn add_libraries(payload: &mut Payload) -> Result<(), String> {
                     .ok_or_else(|| wrong(&"a library's name is no UTF-8"))?;
                 // A link is followed: in the machine the file has the name asked for.
                 payload.file(name, &path, 0o755);
-                open.push(path);
+                let content = fs::read(&path);
+                open.push((path, content));
             }
         }
     }

@@ -113,6 +113,7 @@ fn indented(text: &str) -> String {
 mod tests {
     use super::super::{Act, Door, Ending, Expected, State, Subject, Text};
     use super::*;
+    use lxc_guest::protocol::User;
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -158,6 +159,7 @@ mod tests {
             stdin: String::new(),
             within: Duration::from_secs(20),
             only: None,
+            user: User::Root,
             ours: expected.clone(),
             expected,
             debian_lxc,
