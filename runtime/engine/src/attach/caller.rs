@@ -347,7 +347,7 @@ fn hear(socket: &OwnedFd, label: Option<&AttachLabel>, name: &str) -> Result<Hea
                 };
                 let confirmed = label::confirm(label, file, socket);
                 if let Err(failure) = confirmed {
-                    for (_, pidfd) in &born {
+                    if let Some((_, pidfd)) = &born {
                         kill(pidfd);
                         // It has just spoken, so nothing keeps it from dying; nobody else will reap it.
                         let _ = process::wait_pidfd(pidfd.as_fd(), true);
