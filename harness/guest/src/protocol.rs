@@ -317,6 +317,8 @@ pub enum Feature {
     Uidmap,
     /// AppArmor, switched on.
     Apparmor,
+    /// The program that loads AppArmor's profiles.
+    ApparmorParser,
     /// Seccomp filters.
     Seccomp,
 }

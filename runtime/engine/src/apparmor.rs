@@ -20,8 +20,6 @@ const PARSERS: [&str; 4] = [
     "/usr/bin/apparmor_parser",
     "/usr/local/sbin/apparmor_parser",
 ];
-/// File of the default profiles, below an installation's prefix.
-const SHIPPED: &str = "share/lxc/apparmor/lxc-containers";
 /// Largest profile read.
 const PROFILE_MAX: usize = 16 * 1024 * 1024;
 /// How long the compilation of a profile may take; it is a tenth of a second as a rule.
@@ -59,20 +57,12 @@ pub fn facts(values: &Values, cgroup_namespace: bool) -> Option<ApparmorFact> {
         loaded,
         parser: generated.then(parser).flatten(),
         may_load: generated && caps::effective().is_ok_and(|has| has & (1 << MAC_ADMIN) != 0),
-        shipped: (loaded == Some(false)).then(shipped).flatten(),
     })
 }
 
 fn parser() -> Option<String> {
     let executable = |path: &&&str| rustix::fs::access(**path, rustix::fs::Access::EXEC_OK).is_ok();
     PARSERS.iter().find(executable).map(ToString::to_string)
-}
-
-fn shipped() -> Option<String> {
-    let mut places = crate::origin::prefixes().into_iter();
-    let found =
-        places.find_map(|prefix| Some(prefix.join(SHIPPED)).filter(|path| path.is_file()))?;
-    found.into_os_string().into_string().ok()
 }
 
 impl Monitor {

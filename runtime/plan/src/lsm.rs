@@ -58,8 +58,6 @@ pub struct ApparmorFact {
     pub parser: Option<String>,
     /// The monitor may load profiles; asked only for a profile of the container's own.
     pub may_load: bool,
-    /// The file that has the default profiles, where the installation has it.
-    pub shipped: Option<String>,
 }
 
 /// A label for a process.
@@ -253,7 +251,7 @@ fn by_apparmor(
         text
     } else {
         if apparmor.loaded == Some(false) {
-            return Err(blame(not_loaded(wanted, line.is_none(), apparmor)));
+            return Err(blame(not_loaded(wanted, line.is_none(), request)));
         }
         wanted.to_string()
     };
@@ -284,9 +282,9 @@ fn incomplete(apparmor: &ApparmorFact) -> Refusal {
     )
 }
 
-fn not_loaded(profile: &str, default: bool, apparmor: &ApparmorFact) -> Refusal {
+fn not_loaded(profile: &str, default: bool, request: &StartRequest) -> Refusal {
     let sentence = format!("the AppArmor profile '{profile}' is not loaded");
-    let hint = match (&apparmor.shipped, default) {
+    let hint = match (&request.default_profiles, default) {
         (Some(file), true) => format!(
             "load it ('apparmor_parser -r {file}'), or set lxc.apparmor.profile = generated or unconfined"
         ),

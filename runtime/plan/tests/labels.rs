@@ -33,7 +33,6 @@ fn usual() -> ApparmorFact {
         loaded: Some(true),
         parser: Some("/sbin/apparmor_parser".into()),
         may_load: true,
-        shipped: Some("/p/share/lxc/apparmor/lxc-containers".into()),
     }
 }
 
@@ -42,6 +41,7 @@ fn plan(text: &str, facts: &HostFacts) -> Result<StartPlan, String> {
         name: "demo".into(),
         lxcpath: "/c".into(),
         default_mount_point: Some("/p/rootfs".into()),
+        default_profiles: Some("/p/share/lxc/apparmor/lxc-containers".into()),
         ..StartRequest::default()
     };
     let mut config = Config::new();
@@ -138,7 +138,6 @@ fn refusals() {
             "there is no parser",
             ApparmorFact {
                 parser: None,
-                shipped: None,
                 ..usual()
             },
         ),

@@ -73,6 +73,7 @@ fn plan(
         mini_init: asked.mini_init,
         foreground: asked.foreground,
         default_mount_point: asked.default_mount_point.clone(),
+        default_profiles: asked.default_profiles.clone(),
         cgroup_pattern: asked.cgroup_pattern.clone(),
     };
     let mount_point = request.default_mount_point.as_deref();

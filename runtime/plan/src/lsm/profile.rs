@@ -68,6 +68,14 @@ const OWN_FILESYSTEMS: &[&str] = &[
     "tmpfs",
 ];
 
+/// Filesystems that are mounted at one place only, below the root.
+const PLACES: [(&str, &str); 4] = [
+    ("proc", "proc"),
+    ("sysfs", "sys"),
+    ("binfmt_misc", "proc/sys/fs/binfmt_misc"),
+    ("securityfs", "sys/kernel/security"),
+];
+
 /// Filesystems of block devices.
 const DISK_FILESYSTEMS: &[&str] = &[
     "btrfs", "erofs", "ext*", "f2fs", "iso9660", "squashfs", "vfat", "xfs",
@@ -193,25 +201,23 @@ fn mounts(lines: &mut Vec<String>, allowed: &Allowed) {
     for fstype in OWN_FILESYSTEMS {
         lines.push(format!("mount fstype={fstype},"));
     }
-    for (fstype, top) in [("proc", "proc"), ("sysfs", "sys")] {
-        lines.push(format!("mount fstype={fstype} -> /{top}/,"));
-        lines.push(format!(
-            "deny mount fstype={fstype} -> {},",
-            outside(&[top])
-        ));
+    for (fstype, place) in PLACES {
+        if fstype != "securityfs" || allowed.namespace.is_some() {
+            lines.push(format!("mount fstype={fstype} -> /{place}/,"));
+            lines.push(format!(
+                "deny mount fstype={fstype} -> {},",
+                outside(&[place])
+            ));
+        } else {
+            lines.push(format!("deny mount fstype={fstype},"));
+        }
     }
-    lines.push("mount fstype=binfmt_misc -> /proc/sys/fs/binfmt_misc/,".into());
     for fstype in ["cgroup", "cgroup2"] {
         lines.push(match allowed.cgroups {
             true => format!("mount fstype={fstype} -> /sys/fs/cgroup/{{,**}},"),
             false => format!("deny mount fstype={fstype},"),
         });
     }
-    let security = match allowed.namespace {
-        Some(_) => "mount fstype=securityfs -> /sys/kernel/security/,",
-        None => "deny mount fstype=securityfs,",
-    };
-    lines.push(security.into());
     let deny = if allowed.disks { "" } else { "deny " };
     for fstype in DISK_FILESYSTEMS {
         lines.push(format!("{deny}mount fstype={fstype},"));
@@ -240,8 +246,7 @@ fn read_only_again() -> Vec<String> {
     all
 }
 
-/// A pattern for every path but the root itself and what is at or below one of these directories of
-/// it. The language has no "but": each beginning of such a name may go on with any other letter.
+/// A pattern for every path but the root itself and what is at or below one of these directories. The language has no "but": each beginning of such a name may go on with any other letter.
 fn outside(tops: &[&str]) -> String {
     let mut beginnings: Vec<&str> = Vec::new();
     for top in tops {
