@@ -427,7 +427,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: idmap::show_ranges,
         },
     )
-    .not_carried_out_yet()
     .takes(&[
         ("u 0 100000 65536", "u 0 100000 65536"),
         ("g 0 100000 65536", "g 0 100000 65536"),

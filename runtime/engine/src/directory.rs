@@ -1,9 +1,10 @@
 //! A container's directory: made, marked as being filled, written, removed.
 
 use crate::failure::{Failure, FailureKind};
+use crate::mapped::TemplateRun;
 use lxc_kernel::{Errno, Result, SysError, file, lock};
 use rustix::fs::{Mode, OFlags};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Marks a container whose creation has not finished.
@@ -144,6 +145,14 @@ pub fn snapshots(directory: &Path) -> Result<Vec<(String, Option<String>)>> {
 /// Removes a directory tree, one device only, never through links; what is named in `keep` at its
 /// top stays. A tree that is not there is no error.
 pub fn remove(path: &Path, keep: &[&str]) -> Result<()> {
+    match place(path)? {
+        Some((parent, name)) => remove_at(parent.as_fd(), &name, keep),
+        None => Ok(()),
+    }
+}
+
+/// The directory that holds `path`, open, and its name there; `None` if there is no such directory.
+pub(crate) fn place(path: &Path) -> Result<Option<(OwnedFd, String)>> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(SysError::new(
             "rmdir",
@@ -151,13 +160,33 @@ pub fn remove(path: &Path, keep: &[&str]) -> Result<()> {
             Errno::BUSY,
         ));
     };
-    let parent = match file::open_dir(parent) {
-        Err(error) if error.errno == Errno::NOENT => return Ok(()),
-        opened => opened?,
-    };
-    match file::remove_tree(parent.as_fd(), &name.to_string_lossy(), keep) {
+    match file::open_dir(parent) {
+        Err(error) if error.errno == Errno::NOENT => Ok(None),
+        Err(error) => Err(error),
+        Ok(parent) => Ok(Some((parent, name.to_string_lossy().into_owned()))),
+    }
+}
+
+/// As [`remove`], below an open directory.
+pub(crate) fn remove_at(parent: BorrowedFd, name: &str, keep: &[&str]) -> Result<()> {
+    match file::remove_tree(parent, name, keep) {
         Err(error) if error.errno == Errno::NOENT => Ok(()),
         done => done,
+    }
+}
+
+/// Reads a configuration file that a template wrote: a link or a device in its place is an error.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_left(path: &Path) -> Result<Vec<u8>> {
+    match place(path)? {
+        Some((parent, name)) => file::read_at(parent.as_fd(), &name, LARGEST_CONFIG),
+        None => Err(SysError::new(
+            "openat",
+            path.display().to_string(),
+            Errno::NOENT,
+        )),
     }
 }
 
@@ -165,15 +194,16 @@ pub fn remove(path: &Path, keep: &[&str]) -> Result<()> {
 ///
 /// # Errors
 /// It cannot be executed, or ends with another code than 0.
-pub fn run_template(
-    program: &Path,
-    directory: &Path,
-    name: &str,
-    rootfs: &Path,
-    args: &[String],
-    quiet: bool,
-) -> std::result::Result<(), Failure> {
+pub fn run_template(run: &TemplateRun<'_>) -> std::result::Result<(), Failure> {
     use std::process::{Command, Stdio};
+    let TemplateRun {
+        program,
+        directory,
+        name,
+        rootfs,
+        args,
+        quiet,
+    } = *run;
     let mut command = Command::new(program);
     command
         .arg(format!("--path={}", directory.display()))

@@ -1,7 +1,10 @@
 //! Facts about the host, gathered when a configuration needs them and not before.
 
+pub mod users;
+
 use lxc_config::Values;
-use lxc_kernel::{Errno, Result, SysError, caps, cgroup, file, lsm, users};
+use lxc_kernel::users::euid;
+use lxc_kernel::{Errno, Result, SysError, caps, cgroup, file, lsm};
 use lxc_plan::{ApparmorFact, HierarchyFact, HostFacts, RootfsFact};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -23,7 +26,7 @@ const FSTAB_MAX: usize = 1024 * 1024;
 /// The list cannot be read; or the caller is root and may write to none of its hierarchies. Without
 /// root a container does without cgroups then, as in LXC.
 pub fn cgroups(relative: bool) -> Result<Vec<HierarchyFact>> {
-    let root = users::euid() == 0;
+    let root = euid() == 0;
     let source = match root && !relative {
         true => "/proc/1/cgroup",
         false => "/proc/self/cgroup",
@@ -90,11 +93,13 @@ fn delegated(fact: &HierarchyFact, root: bool) -> Result<()> {
     Ok(())
 }
 
-/// Everything a start with this configuration needs to know.
+/// Everything a start with this configuration needs to know; `login` is the caller's name, which is
+/// needed with id maps only.
 pub fn gather(
     values: &Values,
     cgroups: Vec<HierarchyFact>,
     mount_point: Option<&str>,
+    login: Option<&str>,
 ) -> HostFacts {
     let exists = |path: &str| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
     let mount_point = values.rootfs.mount.as_deref().or(mount_point);
@@ -107,7 +112,7 @@ pub fn gather(
     let text = fstab.as_ref().and_then(|read| read.as_deref().ok());
     let sources = lxc_plan::mount_sources(values, text, mount_point);
     HostFacts {
-        euid: users::euid(),
+        euid: euid(),
         cgroups,
         cgroup_namespace,
         apparmor: apparmor(values, cgroup_namespace),
@@ -123,7 +128,14 @@ pub fn gather(
         fstab,
         last_capability: caps::last_cap(),
         device_paths: device_paths(values),
+        users: users::of_start(values, login),
     }
+}
+
+/// The text of a small file of the host.
+fn file_text(path: &str, max: usize) -> Result<String> {
+    let bytes = file::read_path(Path::new(path), max)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Whether nothing is there for certain; what may not be looked at counts as there.

@@ -6,7 +6,9 @@
 use crate::failure::{Failure, FailureKind, StepAt};
 use crate::hooks::HookEnvironment;
 use crate::message::{self, FromGuest, GuestNic, ToGuest};
-use crate::step::{cgroup::Cgroups, dev, identity, label, mounts, network, rootfs, terminals};
+use crate::step::{
+    cgroup::Cgroups, cgroup_view, dev, identity, idmap, label, mounts, network, rootfs, terminals,
+};
 use crate::{hint, mini_init};
 use lxc_kernel::lsm::LabelFile;
 use lxc_kernel::{Errno, Result, SysError, inroot::Root, process, pty::Pty, seccomp::Filter};
@@ -47,6 +49,8 @@ pub struct GuestWorld<'a> {
     pub hooks: &'a HookEnvironment,
     /// Descriptors up to this number are the caller's gift (LISTEN_FDS).
     pub last_kept_fd: i32,
+    /// Words of the monitor's that came before they were waited for.
+    pub inbox: Vec<(ToGuest, Vec<OwnedFd>)>,
 }
 
 impl GuestWorld<'_> {
@@ -139,6 +143,7 @@ impl From<SysError> for Problem {
 fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Problem> {
     match step {
         Step::EnterCgroup { new_namespace } => identity::enter_cgroup(*new_namespace, world)?,
+        Step::TakeIds { ids, new_network } => idmap::take_ids(*ids, *new_network, world)?,
         Step::IsolateMounts => rootfs::isolate(world)?,
         Step::OpenLabelFile(module) => label::open(*module, world)?,
         Step::MountRootfs {
@@ -153,7 +158,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         Step::MountProc { mode, writable_net } => mounts::proc(*mode, *writable_net, world)?,
         Step::MountSys(mode) => mounts::sys(*mode, world)?,
         Step::Mount(mount) => mounts::entry(mount, world)?,
-        Step::MountCgroups(view) => mounts::cgroups(view, world)?,
+        Step::MountCgroups(view) => cgroup_view::mount(view, world)?,
         Step::RunHook(run) => crate::hooks::run_in_guest(run, world)?,
         Step::PopulateDev => dev::populate(world)?,
         Step::MountDevpts { max, ptmx } => dev::mount_devpts(*max, *ptmx, world)?,
@@ -182,6 +187,8 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         | Step::LoadProfile(_)
         | Step::ConfirmLabel(_)
         | Step::CloneGuest { .. }
+        | Step::WriteIdmap(_)
+        | Step::GiveCgroup { .. }
         | Step::CreateVeth(_)
         | Step::LimitDevice { .. }
         | Step::AttachDeviceProgram(_)
@@ -191,23 +198,41 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
 }
 
 /// Waits for the host's half of the network, if there is one.
-fn wait_for_nics(expected: bool, world: &GuestWorld<'_>) -> Result<Vec<GuestNic>> {
+fn wait_for_nics(expected: bool, world: &mut GuestWorld<'_>) -> Result<Vec<GuestNic>> {
     if !expected {
         return Ok(Vec::new());
     }
-    match message::receive::<ToGuest>(world.socket.as_fd())? {
-        Some((ToGuest::Nics(nics), _)) => Ok(nics),
-        Some((ToGuest::Go, _)) => Err(monitor_lost(Errno::PROTO)),
-        None => Err(monitor_lost(Errno::PIPE)),
+    match next_word(world, |word| matches!(word, ToGuest::Nics(_)))? {
+        (ToGuest::Nics(nics), _) => Ok(nics),
+        _ => Err(monitor_lost(Errno::PROTO)),
     }
 }
 
-fn wait_for_go(world: &GuestWorld<'_>) -> Result<()> {
+fn wait_for_go(world: &mut GuestWorld<'_>) -> Result<()> {
     message::send(world.socket.as_fd(), &FromGuest::Ready, &[])?;
-    match message::receive::<ToGuest>(world.socket.as_fd())? {
-        Some((ToGuest::Go, _)) => Ok(()),
-        Some((ToGuest::Nics(_), _)) => Err(monitor_lost(Errno::PROTO)),
-        None => Err(monitor_lost(Errno::PIPE)),
+    next_word(world, |word| matches!(word, ToGuest::Go)).map(drop)
+}
+
+/// Waits for the word that is wanted. The monitor works beside the guest: words for later steps may
+/// come earlier, and are kept.
+pub fn next_word(
+    world: &mut GuestWorld<'_>,
+    wanted: impl Fn(&ToGuest) -> bool,
+) -> Result<(ToGuest, Vec<OwnedFd>)> {
+    if let Some(index) = world.inbox.iter().position(|(word, _)| wanted(word)) {
+        return Ok(world.inbox.remove(index));
+    }
+    loop {
+        let received = message::receive::<ToGuest>(world.socket.as_fd())?;
+        let (word, fds) = received.ok_or_else(|| monitor_lost(Errno::PIPE))?;
+        if wanted(&word) {
+            return Ok((word, fds));
+        }
+        if matches!(word, ToGuest::Go) {
+            // Nothing comes after it.
+            return Err(monitor_lost(Errno::PROTO));
+        }
+        world.inbox.push((word, fds));
     }
 }
 

@@ -17,8 +17,10 @@ pub mod guest;
 mod hint;
 pub mod hooks;
 pub mod inquiry;
+mod last_word;
 pub mod launch;
 pub mod log;
+pub mod mapped;
 pub mod message;
 mod mini_init;
 pub mod monitor;
@@ -26,10 +28,13 @@ pub mod origin;
 pub mod program;
 pub mod request;
 mod rundir;
+pub mod scope;
 pub mod start;
 pub mod step;
 pub mod terminal;
 mod undo;
+pub mod unshare;
+pub mod userns;
 pub mod wire;
 
 pub use failure::{Failure, FailureKind};
@@ -45,6 +50,16 @@ pub fn caller_euid() -> u32 {
 /// It is there and the kernel refuses.
 pub fn forget_profile(lxcpath: &str, name: &str) -> lxc_kernel::Result<()> {
     apparmor::forget(lxcpath, name)
+}
+
+/// Effective user and group id of the calling process.
+pub fn caller_ids() -> (u32, u32) {
+    (lxc_kernel::users::euid(), lxc_kernel::users::egid())
+}
+
+/// Login name of the calling process' effective user, if it has one.
+pub fn caller_login() -> Option<String> {
+    facts::users::login(caller_euid())
 }
 
 /// Removes the cgroups that killed monitors of the container `name` left; returns how many.

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!   guest                                monitor
+//!                                 <-     Mapped              its id maps are written, if any
+//!   Network [+ fd]                ->                         made after the maps
 //!                                 <-     Nics(..)            the host's ends exist
 //!   Terminals{..} [+ fds]         ->                         console, ttys, devpts
 //!   Ready                         ->                         everything is set up
@@ -39,6 +41,8 @@ pub enum FromGuest {
         /// Text.
         text: String,
     },
+    /// It has made its network namespace, whose descriptor comes along.
+    Network,
     /// Names that the network devices got inside, in the plan's order.
     NicNames(Vec<String>),
     /// Everything is set up; the next thing is exec.
@@ -52,6 +56,8 @@ pub enum FromGuest {
 /// The monitor's words to the guest.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToGuest {
+    /// The maps of its user namespace are written.
+    Mapped,
     /// The host's work on the network is done; names of the guest's ends, in the plan's order.
     Nics(Vec<GuestNic>),
     /// Execute.

@@ -49,6 +49,8 @@ pub struct MonitorRequest {
     pub default_mount_point: Option<String>,
     /// The installation's file of AppArmor profiles.
     pub default_profiles: Option<String>,
+    /// The caller's login name, if the configuration has id maps: the monitor has no name services.
+    pub login: Option<String>,
     /// The installation's `lxc.cgroup.pattern`.
     pub cgroup_pattern: Option<String>,
     /// The installation's `lxc.cgroup.use`.

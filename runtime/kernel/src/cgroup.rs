@@ -1,6 +1,10 @@
 //! Cgroup directories, both versions, by descriptor.
 //!
 //! Nothing here writes cgroup.procs of version 1: that waits for an RCU grace period.
+//!
+//! The crate cgroups-rs is not used: it goes by paths where this goes by descriptors, moves processes
+//! by cgroup.procs alone, sleeps between the tries of a removal, and knows the controllers it was
+//! written for instead of those the host has.
 
 use crate::error::{Called, Errno, Result, SysError, retry};
 use crate::fd::describe;

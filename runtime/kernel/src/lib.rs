@@ -22,6 +22,7 @@ pub mod device_filter;
 pub mod events;
 pub mod fd;
 pub mod file;
+pub mod idmap;
 #[allow(unsafe_code)]
 pub mod inherit;
 pub mod inroot;
@@ -42,5 +43,6 @@ pub mod socket;
 mod spawn;
 mod tree;
 pub mod users;
+pub mod xattr;
 
 pub use error::{Errno, Result, SysError, errno_name};

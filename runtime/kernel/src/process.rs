@@ -359,6 +359,17 @@ pub fn set_ids(uid: u32, gid: u32) -> Result<()> {
         .called("setresuid", || format!("{uid}, {uid}, {uid}"))
 }
 
+/// Sets the user ids of this thread and leaves the groups alone (a raw call, other threads keep theirs).
+pub fn set_user(uid: u32) -> Result<()> {
+    let args = || format!("{uid}, {uid}, {uid}");
+    // The highest value means "leave it" to the kernel: that would be a silent no-op.
+    if uid == u32::MAX {
+        return Err(SysError::new("setresuid", args(), Errno::INVAL));
+    }
+    let user = Uid::from_raw(uid);
+    rustix::thread::set_thread_res_uid(user, user, user).called("setresuid", args)
+}
+
 /// Sets the file mode creation mask; gives the one before.
 pub fn set_umask(mask: u32) -> u32 {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask)).as_raw_mode()

@@ -78,6 +78,15 @@ impl Proc {
         write_once(file.as_fd(), data)
     }
 
+    /// Opens a namespace of the calling process, which may always do that.
+    pub fn open_own_ns(&self, ns: &str) -> Result<OwnedFd> {
+        let own = self.without_self("self")?;
+        let pid = own.parse().map_err(|_| {
+            SysError::new("readlinkat", format!("\"self\": {own:?}"), Errno::BADMSG)
+        })?;
+        self.open_ns(pid, ns)
+    }
+
     /// Opens a namespace of a process: `net`, `mnt`, `pid_for_children`, …
     pub fn open_ns(&self, pid: i32, ns: &str) -> Result<OwnedFd> {
         let args = || format!("\"/proc/{pid}/ns/{ns}\"");

@@ -73,6 +73,11 @@ pub fn ignore_sigpipe() -> Result<()> {
     signal::ignore(libc::SIGPIPE).called("signal", || "SIGPIPE, SIG_IGN".to_owned())
 }
 
+/// Takes that back, which Rust's runtime did in this program: others expect to be killed.
+pub fn default_sigpipe() -> Result<()> {
+    signal::default(libc::SIGPIPE).called("signal", || "SIGPIPE, SIG_DFL".to_owned())
+}
+
 /// A descriptor from which blocked signals are read; pollable, non-blocking.
 #[derive(Debug)]
 pub struct SignalFd(OwnedFd);

@@ -6,7 +6,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::paths::{self, Installation};
 use lxc_config::Config;
 use lxc_engine::directory::{self, Partial};
+use lxc_engine::mapped::{Mapped, TemplateRun};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Where a container's content comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub struct CreateOptions<'a> {
 
 /// What to take back when a creation fails.
 struct Made {
+    /// Whose the files are, with id maps.
+    mapped: Option<Rc<Mapped>>,
     directory: Option<PathBuf>,
     rootfs: Option<PathBuf>,
     /// The configuration file as it was, if there was one.
@@ -62,7 +66,12 @@ impl Drop for Made {
             .into_iter()
             .flatten()
         {
-            if let Err(error) = directory::remove(&path, &[]) {
+            let removed = match &self.mapped {
+                Some(mapped) => mapped.remove(&path, &[]).map_err(Error::from),
+                None => directory::remove(&path, &[])
+                    .map_err(|error| Error::new(ErrorKind::Other, error.to_string())),
+            };
+            if let Err(error) = removed {
                 ::log::warn!("{error}");
             }
         }
@@ -78,7 +87,8 @@ impl Container {
     ///
     /// # Errors
     /// `Exists`: a template is given and the rootfs is there already. `NotImplemented`: storage other
-    /// than a directory, id maps. `BadConfig`, or what failed. What was made is removed again.
+    /// than a directory. `BadConfig`: also id maps that the caller cannot have, or a caller who is not
+    /// root and has none; or what failed. What was made is removed again.
     pub fn create(&mut self, options: &CreateOptions<'_>) -> Result<()> {
         if let Some(storage) = options.storage {
             only_directories(storage, "use -B dir")?;
@@ -118,14 +128,6 @@ impl Container {
         if let Some(storage) = &config.values().rootfs.storage {
             only_directories(storage, "correct lxc.rootfs.path")?;
         }
-        // Whose a file in the rootfs is depends on it.
-        let refused = config
-            .not_carried_out()
-            .into_iter()
-            .find(|diagnostic| diagnostic.key.as_deref() == Some("lxc.idmap"));
-        if let Some(diagnostic) = refused {
-            return Err(diagnostic.into());
-        }
         match &config.values().rootfs.path {
             Some(path) if options.dir.is_none() && !self.has_rootfs() => {
                 let text = format!(
@@ -140,20 +142,28 @@ impl Container {
 
     fn make(&mut self, options: &CreateOptions<'_>, template: Option<&Path>) -> Result<()> {
         let own = self.directory();
+        let configured = self.config_item("lxc.rootfs.path")?;
+        let wanted = configured.is_some() || options.dir.is_some();
+        let only_saved =
+            template.is_none() && (!wanted || (self.is_defined() && self.has_rootfs()));
+        let mapped = self.mapped(!only_saved)?.map(Rc::new);
         let fresh = directory::make(&own).map_err(|error| {
             let remedy = "run this as a user who may write there, or choose another lxcpath";
             self.cannot("make its directory", &format!("{error}\n  {remedy}"))
         })?;
-        let present = directory::read_config(&self.config_file)
-            .map_err(|e| self.cannot("read its configuration", &e))?;
         let mut made = Made {
+            mapped: mapped.clone(),
             directory: fresh.then(|| own.clone()),
             rootfs: None,
-            config: present.map(|text| (self.config_file.clone(), text)),
+            config: None,
         };
-        let configured = self.config_item("lxc.rootfs.path")?;
-        let wanted = configured.is_some() || options.dir.is_some();
-        if template.is_none() && (!wanted || (self.is_defined() && self.has_rootfs())) {
+        let present = directory::read_config(&self.config_file)
+            .map_err(|e| self.cannot("read its configuration", &e))?;
+        made.config = present.map(|text| (self.config_file.clone(), text));
+        if let Some(mapped) = mapped.as_deref().filter(|_| fresh) {
+            mapped.give(&own)?;
+        }
+        if only_saved {
             self.write_own()?;
             made.keep();
             return Ok(());
@@ -167,12 +177,27 @@ impl Container {
         if directory::make_rootfs(&rootfs).map_err(|e| self.cannot("make its rootfs", &e))? {
             made.rootfs = Some(rootfs.clone());
         }
+        match mapped.as_deref() {
+            Some(mapped) if made.rootfs.is_some() => mapped.give(&rootfs)?,
+            Some(mapped) => mapped.owns(&rootfs)?,
+            None => {}
+        }
         self.set_config_item("lxc.rootfs.path", &format!("dir:{}", rootfs.display()))?;
         // The mark keeps others away: the disk lock is for containers that are there.
         self.write_own()?;
         if let Some(program) = template {
-            let quiet = options.quiet;
-            directory::run_template(program, &own, &self.name, &rootfs, options.args, quiet)?;
+            let run = TemplateRun {
+                program,
+                directory: &own,
+                name: &self.name,
+                rootfs: &rootfs,
+                args: options.args,
+                quiet: options.quiet,
+            };
+            match mapped.as_deref() {
+                Some(mapped) => mapped.run_template(&run)?,
+                None => directory::run_template(&run)?,
+            }
             self.adopt_template(program, options.args)?;
         }
         drop(partial);
@@ -180,13 +205,36 @@ impl Container {
         Ok(())
     }
 
+    /// How the caller gets at its files where there are id maps; `filled` = there will be a rootfs.
+    fn mapped(&self, filled: bool) -> Result<Option<Mapped>> {
+        let idmap = self.config().map(|config| &config.values().idmap);
+        let idmap = idmap.map(Vec::as_slice).unwrap_or_default();
+        let Some(first) = idmap.first() else {
+            return match filled && lxc_engine::caller_ids().0 != 0 {
+                true => Err(no_maps()),
+                false => Ok(None),
+            };
+        };
+        let directory = self.directory();
+        // Without a rootfs root of the container has nowhere to go.
+        let searched = directory.parent().filter(|_| filled);
+        let ranges: Vec<_> = idmap.iter().map(|range| range.value).collect();
+        let mapped = Mapped::check(&ranges, searched).map_err(|failure| {
+            let text = format!("{failure}\n  (lxc.idmap, {})", first.origin);
+            Error::new(ErrorKind::BadConfig, text)
+        });
+        mapped.map(Some)
+    }
+
     /// Reads what the template made of the configuration and says in it where it came from.
     fn adopt_template(&mut self, program: &Path, args: &[String]) -> Result<()> {
         let file = &self.config_file;
-        let text = std::fs::read_to_string(file).map_err(|e| {
-            let text = format!("the template left {} unreadable: {e}", file.display());
+        let unreadable = |why: &dyn std::fmt::Display| {
+            let text = format!("the template left {} unreadable: {why}", file.display());
             Error::new(ErrorKind::BadConfig, text)
-        })?;
+        };
+        let bytes = directory::read_left(file).map_err(|error| unreadable(&error))?;
+        let text = String::from_utf8(bytes).map_err(|error| unreadable(&error))?;
         let header = format!(
             "# Created from the template {}\n# with the arguments:{}{}\n# \
              Keys are explained in lxc.container.conf(5).\n\n",
@@ -209,6 +257,24 @@ impl Container {
         );
         Error::new(ErrorKind::Other, text)
     }
+}
+
+/// What an ordinary user is told who asks for a container without id maps.
+fn no_maps() -> Error {
+    let text = "the configuration has no id maps (lxc.idmap), and only root creates containers without\n  \
+                add what /etc/subuid and /etc/subgid grant you to it, such as 'lxc.idmap = u 0 100000 \
+                65536' and the same with g";
+    let granted = crate::user_namespace::UserNamespace::granted();
+    let lines = granted.map(|namespace| namespace.config_lines());
+    let text = match lines {
+        Ok(lines) => format!(
+            "the configuration has no id maps (lxc.idmap), and only root creates containers without\n  \
+             add to {}:\n{lines}",
+            paths::default_config().display()
+        ),
+        Err(nothing) => format!("{text}\n  {nothing}"),
+    };
+    Error::new(ErrorKind::BadConfig, text)
 }
 
 fn only_directories(storage: &str, remedy: &str) -> Result<()> {

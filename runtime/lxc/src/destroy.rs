@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use lxc_engine::directory;
 use lxc_engine::disk_lock::DiskLock;
 use lxc_engine::hooks;
+use lxc_engine::mapped::Mapped;
 use std::path::Path;
 
 impl Container {
@@ -46,18 +47,26 @@ impl Container {
         if std::fs::read_dir(own.join("snaps")).is_ok_and(|mut d| d.next().is_some()) {
             return refuse(format!("{name} has snapshots; destroy them first"));
         }
+        let mapped = self.mapped_for_others()?;
         if let Some(config) = self.config() {
             hooks::run_destroy(&name, &self.config_file.to_string_lossy(), config.values())?;
         }
-        self.remove_rootfs(&own)?;
-        directory::remove(&own, &["snaps"]).map_err(|e| {
-            let text = format!("cannot remove {}\n  {e}", own.display());
-            Error::new(ErrorKind::Other, text)
-        })
+        self.remove_rootfs(&own, mapped.as_ref())?;
+        remove(&own, &["snaps"], mapped.as_ref())
+    }
+
+    /// How a caller that is not root gets at what belongs to root of the container.
+    fn mapped_for_others(&self) -> Result<Option<Mapped>> {
+        let idmap = self.config().map(|config| &config.values().idmap);
+        let ranges: Vec<_> = idmap.into_iter().flatten().map(|r| r.value).collect();
+        match ranges.is_empty() || lxc_engine::caller_ids().0 == 0 {
+            true => Ok(None),
+            false => Ok(Some(Mapped::check(&ranges, None)?)),
+        }
     }
 
     /// The rootfs, wherever it is — but never a directory that holds more than it.
-    fn remove_rootfs(&self, own: &Path) -> Result<()> {
+    fn remove_rootfs(&self, own: &Path, mapped: Option<&Mapped>) -> Result<()> {
         let Some(path) = self.config().and_then(|c| c.values().rootfs.path.as_ref()) else {
             return Ok(());
         };
@@ -104,10 +113,17 @@ impl Container {
             );
             return Err(Error::new(ErrorKind::NotImplemented, text));
         }
-        directory::remove(&real, &[]).map_err(|e| {
-            let text = format!("cannot remove the rootfs {}\n  {e}", path.value);
+        remove(&real, &[], mapped)
+    }
+}
+
+fn remove(path: &Path, keep: &[&str], mapped: Option<&Mapped>) -> Result<()> {
+    match mapped {
+        Some(mapped) => Ok(mapped.remove(path, keep)?),
+        None => directory::remove(path, keep).map_err(|e| {
+            let text = format!("cannot remove {}\n  {e}", path.display());
             Error::new(ErrorKind::Other, text)
-        })
+        }),
     }
 }
 

@@ -39,6 +39,7 @@ mod paths;
 mod start;
 mod stop;
 mod store;
+mod user_namespace;
 
 pub use access::{ConsoleLogRequest, ConsoleOptions, Family, Tty};
 pub use attach::{AttachOptions, Attached, Command, Elevated};
@@ -48,12 +49,13 @@ pub use error::{Error, ErrorKind, Result};
 pub use extensions::{EXTENSIONS, Extension, has_extension};
 pub use global::global_item;
 pub use later::{CopyOptions, Snapshot};
-pub use lxc_config::{Config, Form, GLOBAL_KEYS, GlobalKey, KeyDoc};
+pub use lxc_config::{Config, Form, GLOBAL_KEYS, GlobalKey, IdKind, IdRange, KeyDoc};
 pub use lxc_config::{OLD_KEYS, OLD_NETWORK_KEYS, OldKey, global_manual, manual, roff};
 pub use lxc_engine::wire::State;
 pub use paths::{default_config, default_lxcpath, set_library};
 pub use start::{StartOptions, Started};
 pub use store::Store;
+pub use user_namespace::{UnshareOptions, Unshared, UserNamespace, unshare, user_id};
 
 /// The version of LXC whose behaviour and interface this library has: what `lxc_get_version` and the
 /// tools' `--version` say, because clients and scripts compare it.

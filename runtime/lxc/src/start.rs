@@ -121,6 +121,9 @@ impl Container {
             pidfile,
             default_mount_point: installation.mount_point(),
             default_profiles: installation.profiles(),
+            login: (!config.values().idmap.is_empty())
+                .then(lxc_engine::caller_login)
+                .flatten(),
             cgroup_pattern,
             cgroup_use,
             log: log::target(config),

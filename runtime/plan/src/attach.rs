@@ -1,7 +1,9 @@
 //! What an attach does, decided.
 
+use crate::idmap::{inside, on_host};
 use crate::lsm::{self, UNCONFINED};
 use crate::{Label, Namespaces, Refusal, SecurityModule};
+use lxc_config::{IdKind, IdRange};
 use std::ffi::{OsStr, OsString};
 
 /// personality(2) values of programs of this machine's two word sizes (PER_LINUX, PER_LINUX32).
@@ -77,6 +79,8 @@ pub struct AttachPlan {
     pub uid: u32,
     /// Ids.
     pub gid: u32,
+    /// What is taken on in a user namespace, in the moment of joining it.
+    pub user_namespace: Option<JoinedIds>,
     /// Load the container's filter.
     pub seccomp: bool,
 }
@@ -101,6 +105,17 @@ pub struct LabelFacts {
     pub init: String,
 }
 
+/// Who somebody is who joins a user namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JoinedIds {
+    /// User and group to be there until the program's own are taken.
+    pub setup: (u32, u32),
+    /// The same two as the host knows them.
+    pub host: (u32, u32),
+    /// The host's id of the program's user.
+    pub owner: u32,
+}
+
 /// What was found out about the running container.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunningFacts {
@@ -108,9 +123,11 @@ pub struct RunningFacts {
     pub namespaces: Namespaces,
     /// Namespaces in which its init differs from the caller.
     pub differing: Namespaces,
-    /// Init's user id.
+    /// The maps of its user namespace, if that differs from the caller's; `host` = the caller's ids.
+    pub idmap: Vec<IdRange>,
+    /// Init's user id, as the caller sees it.
     pub uid: u32,
-    /// Init's group id.
+    /// Init's group id, as the caller sees it.
     pub gid: u32,
     /// Init's bounding set.
     pub bounding: u64,
@@ -140,18 +157,35 @@ impl AttachPlan {
             Some(wanted) => wanted,
             None => Namespaces(running.namespaces.0 | running.differing.0),
         };
-        if join.has(Namespaces::USER) && running.differing.has(Namespaces::USER) {
-            return Err(Refusal::not_yet(
-                "attaching to a container with a user namespace",
-                "use Debian's lxc-attach until then",
-            ));
-        }
         let join = Namespaces(join.0 & (running.differing.0 | running.namespaces.0));
         let label = label(request, running)?;
-        // Without a user namespace root, whoever init runs as: lxc-attach is for administrating.
-        let (own_uid, own_gid) = match running.namespaces.has(Namespaces::USER) {
-            true => (running.uid, running.gid),
-            false => (0, 0),
+        // Root, whoever init runs as: lxc-attach is for administrating. A user namespace may have none.
+        let joins_user = join.has(Namespaces::USER) && running.differing.has(Namespaces::USER);
+        let setup = match joins_user {
+            true => Some((
+                administrator(IdKind::User, running, running.uid)?,
+                administrator(IdKind::Group, running, running.gid)?,
+            )),
+            false => None,
+        };
+        let (own_uid, own_gid) = setup.map_or((0, 0), |(user, group)| (user.0, group.0));
+        let (uid, gid) = (
+            request.uid.unwrap_or(own_uid),
+            request.gid.unwrap_or(own_gid),
+        );
+        let user_namespace = match setup {
+            Some((user, group)) => {
+                let groups = request.groups.iter().flatten();
+                for gid in groups.chain([&gid]) {
+                    mapped(IdKind::Group, running, *gid)?;
+                }
+                Some(JoinedIds {
+                    setup: (user.0, group.0),
+                    host: (user.1, group.1),
+                    owner: mapped(IdKind::User, running, uid)?,
+                })
+            }
+            None => None,
         };
         let bits32 = request.bits32.or(running.bits32);
         let no_new_privs = running.no_new_privs && !request.elevated.lsm;
@@ -168,11 +202,38 @@ impl AttachPlan {
             no_new_privs: no_new_privs || request.no_new_privs,
             env: environment(request, caller_env, configured),
             groups: request.groups.clone(),
-            uid: request.uid.unwrap_or(own_uid),
-            gid: request.gid.unwrap_or(own_gid),
+            uid,
+            gid,
+            user_namespace,
             seccomp: running.seccomp && !request.elevated.lsm,
         })
     }
+}
+
+/// Who may do everything inside, and the host's id of that: root, else who init is.
+fn administrator(kind: IdKind, running: &RunningFacts, init: u32) -> Result<(u32, u32), Refusal> {
+    let root = on_host(&running.idmap, kind, 0).map(|host| (0, host));
+    let init = || inside(&running.idmap, kind, init).map(|id| (id, init));
+    root.or_else(init).ok_or_else(|| {
+        Refusal::new(
+            "the container's user namespace maps neither root nor the user of its init",
+            "attach without it (-s, with the other namespaces)",
+        )
+    })
+}
+
+/// The host's id of one inside.
+fn mapped(kind: IdKind, running: &RunningFacts, id: u32) -> Result<u32, Refusal> {
+    on_host(&running.idmap, kind, id).ok_or_else(|| {
+        let noun = match kind {
+            IdKind::User => "user",
+            IdKind::Group => "group",
+        };
+        Refusal::new(
+            format!("the container's user namespace does not map the {noun} {id}"),
+            "name one that it maps (lxc.idmap)",
+        )
+    })
 }
 
 /// The caller's variables as far as they are kept, then the container's, then those asked for.

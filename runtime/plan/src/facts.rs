@@ -1,6 +1,7 @@
 //! What was found out about the host, and only what the configuration at hand needs.
 
 use crate::ApparmorFact;
+use crate::users::UserFacts;
 
 /// Facts about the host, gathered by the engine just before a plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct HostFacts {
     pub last_capability: u32,
     /// Device rules that name a path, resolved: `/dev/kvm rw` → `c 10:232 rw`; or why not.
     pub device_paths: Vec<(String, Result<String, String>)>,
+    /// What id maps depend on; `None` without any.
+    pub users: Option<UserFacts>,
 }
 
 /// One cgroup hierarchy.
@@ -69,6 +72,13 @@ pub enum RootfsFact {
     Directory,
     /// Something else (file, block device, …).
     Other(String),
+}
+
+impl HierarchyFact {
+    /// The name of the directory it is mounted on.
+    pub fn directory(&self) -> &str {
+        self.mount.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 impl HostFacts {

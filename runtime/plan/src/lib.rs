@@ -11,6 +11,7 @@ mod cgroup;
 mod devices;
 mod facts;
 mod hooks;
+pub mod idmap;
 mod lsm;
 mod mounts;
 mod namespaces;
@@ -21,11 +22,15 @@ mod request;
 mod root;
 mod start;
 mod step;
+pub mod users;
 
-pub use attach::{AttachLabel, AttachPlan, AttachRequest, Elevated, LabelFacts, RunningFacts};
+pub use attach::{
+    AttachLabel, AttachPlan, AttachRequest, Elevated, JoinedIds, LabelFacts, RunningFacts,
+};
 pub use cgroup::{CgroupNames, needs_device_program, used as used_hierarchies};
 pub use facts::{HierarchyFact, HostFacts, Layout, RootfsFact};
 pub use hooks::{HookKind, HookRun};
+pub use idmap::IdmapPlan;
 pub use lsm::{
     ApparmorFact, GeneratedProfile, Label, SecurityModule, generated_names, label_in_force,
     profile_to_find, shipped_profiles, wants_generated,

@@ -109,12 +109,16 @@ pub fn choose(values: &Values, facts: &HostFacts, own_network: bool) -> Result<C
         own = own.with(Namespaces::USER);
     }
     let mut unshared = Namespaces::default();
+    if own.has(Namespaces::USER.with(Namespaces::NET)) {
+        // Who its files belong to is decided when it is made, and needs the id maps.
+        unshared = Namespaces::NET;
+    }
     if facts.cgroup_namespace {
         own = own.with(Namespaces::CGROUP);
         // Its root is the cgroup the process is in when it makes the namespace: with a v1 hierarchy
         // that is only so after the guest has moved itself.
         if facts.layout() != Layout::Unified {
-            unshared = Namespaces::CGROUP;
+            unshared = unshared.with(Namespaces::CGROUP);
         }
     }
     Ok(Chosen { own, unshared })

@@ -6,7 +6,7 @@ use crate::namespaces::Chosen;
 use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
 use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
-use crate::{cgroup, devices, lsm, mounts, namespaces, network, root};
+use crate::{IdmapPlan, cgroup, devices, idmap, lsm, mounts, namespaces, network, root, users};
 
 /// CAP_NET_ADMIN.
 const NET_ADMIN: u32 = 12;
@@ -20,6 +20,8 @@ pub struct StartPlan {
     pub namespaces: Namespaces,
     /// Of these, the ones the guest makes itself after the clone.
     pub unshared: Namespaces,
+    /// Its user namespace, if it gets one with maps of its own.
+    pub idmap: Option<IdmapPlan>,
     /// The rootfs and where it is mounted.
     pub rootfs: Option<(String, String)>,
     /// Steps in order; those of one side run in this order.
@@ -40,16 +42,19 @@ pub fn start(
     facts: &HostFacts,
     request: &StartRequest,
 ) -> Result<StartPlan, Refusal> {
+    let idmap = idmap::choose(values, facts)?;
+    users::check(values, facts.users.as_ref())?;
     let network = network::network(values)?;
     let rootfs = root::rootfs(values, facts, request)?;
     let program = program(values, request, rootfs.is_some())?;
     let mut warnings = cgroup::ignored(values, facts);
 
+    let chosen = namespaces::choose(values, facts, network != Network::Shared)?;
+
     let Chosen {
         own: namespaces,
         unshared,
-    } = namespaces::choose(values, facts, network != Network::Shared)?;
-
+    } = chosen;
     let labels = lsm::labels(values, facts, request, namespaces)?;
     warnings.extend(labels.warnings.iter().cloned());
 
@@ -58,8 +63,21 @@ pub fn start(
         let origin = labels.label.as_ref().and_then(|(_, origin)| origin.clone());
         steps.add(Side::Host, Step::LoadProfile(profile.clone()), origin);
     }
-    host_steps(&mut steps, values, facts, request, rootfs.as_ref())?;
+    let idmap = idmap.filter(|_| namespaces.has(Namespaces::USER));
+    host_steps(
+        &mut steps,
+        values,
+        facts,
+        request,
+        rootfs.as_ref(),
+        idmap.as_ref(),
+    )?;
     steps.host(Step::CloneGuest { namespaces });
+    if let Some(map) = &idmap {
+        let origin = values.idmap.first();
+        let origin = origin.map(|first| format!("lxc.idmap, {}", first.origin));
+        steps.add(Side::Host, Step::WriteIdmap(map.clone()), origin);
+    }
     let nics = match network {
         Network::Shared => Vec::new(),
         Network::Own { veths, nics } => {
@@ -77,7 +95,8 @@ pub fn start(
         request,
         &rootfs,
         nics,
-        unshared,
+        chosen,
+        idmap.as_ref(),
         &labels,
         &mut warnings,
     )?;
@@ -91,6 +110,7 @@ pub fn start(
         name: request.name.clone(),
         namespaces,
         unshared,
+        idmap,
         rootfs,
         steps: steps.0,
         warnings,
@@ -126,6 +146,7 @@ fn host_steps(
     facts: &HostFacts,
     request: &StartRequest,
     rootfs: Option<&(String, String)>,
+    idmap: Option<&IdmapPlan>,
 ) -> Result<(), Refusal> {
     if let Some(profile) = &values.seccomp_profile
         && !facts.confined
@@ -142,12 +163,15 @@ fn host_steps(
         let path = log.value.clone();
         steps.add(Side::Host, Step::OpenConsoleLog { path }, Some(origin));
     }
-    if let Some((source, _)) = rootfs {
+    // Root of a user namespace cannot make a file system of the host read-only.
+    if let Some((source, _)) = rootfs
+        && idmap.is_none()
+    {
         steps.host(Step::PinRootfs {
             path: source.clone(),
         });
     }
-    cgroup_steps(steps, values, facts, request)
+    cgroup_steps(steps, values, facts, request, idmap)
 }
 
 /// The cgroup is made and limited before anybody lives in it.
@@ -156,6 +180,7 @@ fn cgroup_steps(
     values: &Values,
     facts: &HostFacts,
     request: &StartRequest,
+    idmap: Option<&IdmapPlan>,
 ) -> Result<(), Refusal> {
     // Also where there are no cgroups: what contradicts itself is to be corrected.
     let pattern = request.cgroup_pattern.as_deref();
@@ -191,6 +216,9 @@ fn cgroup_steps(
             origin.map(|inner| format!("lxc.cgroup.dir.container.inner, {}", inner.origin));
         steps.add(Side::Host, Step::CreateInnerCgroup { name }, origin);
     }
+    if let Some(map) = idmap {
+        steps.host(Step::GiveCgroup { group: map.host.1 });
+    }
     Ok(())
 }
 
@@ -207,15 +235,27 @@ fn guest_steps(
     request: &StartRequest,
     rootfs: &Option<(String, String)>,
     nics: Vec<crate::NicPlan>,
-    unshared: Namespaces,
+    chosen: Chosen,
+    idmap: Option<&IdmapPlan>,
     labels: &lsm::Labels,
     warnings: &mut Vec<String>,
 ) -> Result<(), Refusal> {
+    let Chosen {
+        own: namespaces,
+        unshared,
+    } = chosen;
     let own_root = rootfs.is_some();
     let autodev = values.autodev.enabled && own_root;
     if facts.layout() != Layout::None || unshared.has(Namespaces::CGROUP) {
         let new_namespace = unshared.has(Namespaces::CGROUP);
         steps.guest(Step::EnterCgroup { new_namespace });
+    }
+    if let Some(map) = idmap {
+        // Not before: entering cgroups takes who the monitor is.
+        steps.guest(Step::TakeIds {
+            ids: map.setup,
+            new_network: unshared.has(Namespaces::NET),
+        });
     }
     steps.guest(Step::IsolateMounts);
     if let Some((label, _)) = &labels.label {
@@ -270,7 +310,8 @@ fn guest_steps(
     steps
         .0
         .extend(mounts::entries(values, facts, request, warnings)?);
-    if let Some(view) = cgroup::view(values, facts)? {
+    let own_cgroups = namespaces.has(Namespaces::CGROUP);
+    if let Some(view) = cgroup::view(values, facts, own_cgroups)? {
         steps.add(
             Side::Guest,
             Step::MountCgroups(view),
@@ -282,7 +323,7 @@ fn guest_steps(
         steps.hooks(Side::Guest, HookKind::Autodev, values);
         steps.guest(Step::PopulateDev);
     }
-    terminals(steps, values, request, own_root);
+    terminals(steps, values, request, own_root)?;
     if !nics.is_empty() {
         // Late, so that the host's netlink work runs beside the guest's mounts.
         steps.add(
@@ -411,7 +452,12 @@ fn console_from_guest(values: &Values, own_root: bool) -> bool {
     values.pty_max > 1 && own_root
 }
 
-fn terminals(steps: &mut Steps, values: &Values, request: &StartRequest, own_root: bool) {
+fn terminals(
+    steps: &mut Steps,
+    values: &Values,
+    request: &StartRequest,
+    own_root: bool,
+) -> Result<(), Refusal> {
     let ttys = if request.mini_init { 0 } else { values.tty_max };
     let pty_max = values.pty_max;
     if own_root && (pty_max > 0 || ttys > 0) {
@@ -429,12 +475,28 @@ fn terminals(steps: &mut Steps, values: &Values, request: &StartRequest, own_roo
         console_is_stdio: console && (request.foreground || from_guest),
         only_terminals: request.mini_init && request.foreground,
         ttys: if own_root { ttys } else { 0 },
-        dir: values.tty_dir.clone(),
+        dir: tty_dir(values)?,
         keep_devpts: pty_max > 0,
     }));
     if own_root {
         steps.guest(Step::LinkDev);
     }
+    Ok(())
+}
+
+/// The directory of the terminals: one directly below /dev, as LXC has it.
+fn tty_dir(values: &Values) -> Result<Option<String>, Refusal> {
+    let Some(written) = &values.tty_dir else {
+        return Ok(None);
+    };
+    let name = written.trim_end_matches('/');
+    if name.is_empty() || name == "." || name == ".." || name.contains('/') {
+        return Err(Refusal::new(
+            format!("lxc.tty.dir = {written} is no directory directly below /dev"),
+            "write a name without slashes, such as lxc",
+        ));
+    }
+    Ok(Some(name.to_string()))
 }
 
 /// Program, arguments and environment of init.

@@ -2,8 +2,8 @@
 //! (`--plan`, log, errors, fault tests).
 
 use crate::{
-    GeneratedProfile, HookRun, Label, Namespaces, NicPlan, PlannedMount, RootfsMountOptions,
-    SecurityModule, VethPlan,
+    GeneratedProfile, HookRun, IdmapPlan, Label, Namespaces, NicPlan, PlannedMount,
+    RootfsMountOptions, SecurityModule, VethPlan,
 };
 use lxc_config::{ProcMode, SysMode};
 use std::fmt;
@@ -79,6 +79,23 @@ pub enum Step {
     CloneGuest {
         /// What it gets of its own.
         namespaces: Namespaces,
+    },
+    /// Write the id maps of the guest's user namespace.
+    WriteIdmap(
+        /// The maps.
+        IdmapPlan,
+    ),
+    /// Make the container's root a manager of its cgroup.
+    GiveCgroup {
+        /// The host's id of the group that gets it.
+        group: u32,
+    },
+    /// Wait for the id maps and become somebody in them.
+    TakeIds {
+        /// User and group inside.
+        ids: (u32, u32),
+        /// Make the network namespace now: made before the maps, its files would belong to nobody.
+        new_network: bool,
     },
     /// Create a veth pair, one end on the host, one in the guest.
     CreateVeth(VethPlan),
@@ -245,6 +262,14 @@ pub enum CgroupView {
         /// Read-only.
         read_only: bool,
     },
+    /// A tmpfs with, for each hierarchy, the directories down to the container's own cgroup: what a
+    /// container gets that shares its cgroup namespace with the host. Nobody else's are in it.
+    Bound {
+        /// The directories above the container's cgroup are read-only.
+        above_read_only: bool,
+        /// The container's cgroup too.
+        read_only: bool,
+    },
 }
 
 impl Step {
@@ -261,6 +286,9 @@ impl Step {
             Step::CompileSeccomp { .. } => "compile-seccomp",
             Step::LoadProfile(_) => "load-profile",
             Step::CloneGuest { .. } => "clone-guest",
+            Step::WriteIdmap(_) => "write-idmap",
+            Step::GiveCgroup { .. } => "give-cgroup",
+            Step::TakeIds { .. } => "take-ids",
             Step::CreateVeth(_) => "create-veth",
             Step::EnterCgroup { .. } => "enter-cgroup",
             Step::IsolateMounts => "isolate-mounts",
@@ -320,6 +348,17 @@ impl fmt::Display for Step {
                 write!(
                     f,
                     "create the guest process with new namespaces ({namespaces})"
+                )
+            }
+            Step::WriteIdmap(map) => write!(f, "map the ids {map} of the user namespace"),
+            Step::GiveCgroup { group } => {
+                write!(f, "give the container's cgroup to the group {group}")
+            }
+            Step::TakeIds { ids, .. } => {
+                write!(
+                    f,
+                    "become user {}, group {} of the user namespace",
+                    ids.0, ids.1
                 )
             }
             Step::CreateVeth(veth) => write!(f, "{veth}"),

@@ -63,7 +63,9 @@ const TOOLS: &[Entry] = &[
     entry::<applets::start::Start>(),
     entry::<applets::stop::Stop>(),
     entry::<applets::unfreeze::Unfreeze>(),
+    entry::<applets::unshare::Unshare>(),
     applets::update_config::ENTRY,
+    applets::usernsexec::ENTRY,
     entry::<applets::wait::Wait>(),
 ];
 

@@ -12,7 +12,9 @@ pub mod ls;
 pub mod start;
 pub mod stop;
 pub mod unfreeze;
+pub mod unshare;
 pub mod update_config;
+pub mod usernsexec;
 pub mod wait;
 
 /// The exit status a shell would report for a raw wait status.

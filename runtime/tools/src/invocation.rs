@@ -154,6 +154,11 @@ impl Common {
         Ok(Store::open(self.lxcpath.as_deref().map(Path::new)))
     }
 
+    /// The log of a call that is about no container.
+    pub fn set_up_log(&self) -> Result<(), Failure> {
+        self.init_log(None)
+    }
+
     fn init_log(&self, name: Option<&str>) -> Result<(), Failure> {
         // A level without a file means the default file, neither means none.
         let file = match (&self.log_file, &self.log_level) {

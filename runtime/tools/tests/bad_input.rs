@@ -218,7 +218,7 @@ const CASES: &[Case] = &[
     line!("an unknown key", "lxc.colour = green"),
     line!(
         "a key that is not implemented yet",
-        "lxc.cgroup.relative = 1"
+        "lxc.log.syslog = local0"
     ),
     line!("a number that is none", "lxc.tty.max = many"),
     line!("a signal that is none", "lxc.signal.halt = SIGNOTHING"),

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use rstest::rstest;
 
-const TOOLS: [&str; 12] = [
+const TOOLS: [&str; 13] = [
     "lxc-attach",
     "lxc-cgroup",
     "lxc-create",
@@ -18,11 +18,12 @@ const TOOLS: [&str; 12] = [
     "lxc-start",
     "lxc-stop",
     "lxc-unfreeze",
+    "lxc-unshare",
     "lxc-wait",
 ];
 
 /// Tools without the options that all others have.
-const PLAIN_TOOLS: [&str; 2] = ["lxc-config", "lxc-update-config"];
+const PLAIN_TOOLS: [&str; 3] = ["lxc-config", "lxc-update-config", "lxc-usernsexec"];
 
 /// Runs the program under the name `program`.
 fn run(program: &str, words: &[&str]) -> Output {
@@ -80,6 +81,7 @@ fn usage_covers_the_peer(
         "lxc-start",
         "lxc-stop",
         "lxc-unfreeze",
+        "lxc-unshare",
         "lxc-wait"
     )]
     tool: &str,

@@ -11,7 +11,7 @@ use crate::message;
 use crate::request::Request;
 use crate::wire::Client;
 use lxc_kernel::process::{self, Cloned, ForkTurn};
-use lxc_kernel::{Errno, SysError, fd, pty, pty::Pty, signals, socket};
+use lxc_kernel::{Errno, SysError, fd, pty, pty::Pty, signals, socket, users};
 use lxc_plan::{AttachLabel, AttachPlan, AttachRequest, Namespaces};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -167,6 +167,10 @@ fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
         true => asked(client.cgroup_context(), name)?.map_or_else(Vec::new, |c| c.fds),
         false => Vec::new(),
     };
+    let scope = match plan.enter_cgroup && users::euid() != 0 {
+        true => asked(client.systemd_scope(), name)?,
+        false => None,
+    };
     let seccomp_profile = match plan.seccomp {
         true => asked(client.config_item("lxc.seccomp.profile"), name)?,
         false => None,
@@ -181,6 +185,7 @@ fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
     Ok(Ready {
         order: Order {
             init_pid,
+            scope,
             join: plan.join.0,
             directory: plan.directory,
             cwd: std::env::current_dir()
@@ -192,6 +197,8 @@ fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
             label: plan.label.as_ref().map(label::order),
             no_new_privs: plan.no_new_privs,
             groups: plan.groups,
+            setup: plan.user_namespace.map(|ids| ids.setup),
+            setup_on_host: plan.user_namespace.map(|ids| ids.host),
             uid: plan.uid,
             gid: plan.gid,
         },
@@ -272,12 +279,21 @@ impl Helper {
     fn attached(self, name: &str) -> Result<Heard, Failure> {
         socket::set_receive_timeout(self.socket.as_fd(), Some(PATIENCE))
             .map_err(|e| broken("set a deadline for the attach helper", &e))?;
-        let attached = hear(&self.socket, self.label.as_ref(), name);
+        let mut second = None;
+        let attached = hear(&self.socket, self.label.as_ref(), name, &mut second);
         let late = |f: &Failure| f.kind == FailureKind::TimedOut;
         if attached.as_ref().is_err_and(late) {
             // A helper in a frozen cgroup cannot be reaped before it is thawed; it dies then.
             let _ = process::pidfd_signal(self.pidfd.as_fd(), libc::SIGKILL);
+            if let Some((_, pidfd)) = second {
+                // The same of it.
+                let _ = process::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
+            }
             return attached;
+        }
+        if let Some((pid, _)) = second {
+            // A caller that ignores SIGCHLD has no child left to reap; another failure is told below.
+            let _ = process::wait_pid(pid);
         }
         match process::wait_pid(self.pid) {
             Ok(_) => attached,
@@ -302,13 +318,20 @@ fn own_terminal(client: &Client, name: &str, plan: &AttachPlan) -> Result<Pty, F
         None => pty::open_host(),
     };
     let pty = made.map_err(|e| broken("allocate a terminal", &e))?;
-    let owner = Some(rustix::fs::Uid::from_raw(plan.uid));
+    let owner = plan.user_namespace.map_or(plan.uid, |ids| ids.owner);
+    let owner = Some(rustix::fs::Uid::from_raw(owner));
     // A terminal that stays root's still works for root.
     let _ = rustix::fs::fchown(&pty.peer, owner, None);
     Ok(pty)
 }
 
-fn hear(socket: &OwnedFd, label: Option<&AttachLabel>, name: &str) -> Result<Heard, Failure> {
+/// Hears what there is to hear; of a second helper, which is the caller's to reap, in any case.
+fn hear(
+    socket: &OwnedFd,
+    label: Option<&AttachLabel>,
+    name: &str,
+    second: &mut Option<(i32, OwnedFd)>,
+) -> Result<Heard, Failure> {
     let lost = || {
         Failure::new(
             FailureKind::Monitor,
@@ -354,6 +377,9 @@ fn hear(socket: &OwnedFd, label: Option<&AttachLabel>, name: &str) -> Result<Hea
                     }
                     return Err(failure);
                 }
+            }
+            Ok(Some((Word::Second { pid }, fds))) => {
+                *second = Some((pid, fds.into_iter().next().ok_or_else(lost)?));
             }
             Ok(Some((Word::Begun, _))) => begun = true,
             Ok(Some((Word::Warning(sentence), _))) => log::warn!("{sentence}"),

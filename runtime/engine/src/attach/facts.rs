@@ -2,9 +2,10 @@
 
 use super::broken;
 use crate::failure::{Failure, FailureKind};
+use crate::step::idmap::configured;
 use crate::wire::{Asked, Client, ClientError, State};
 use lxc_kernel::process;
-use lxc_kernel::{Errno, file, procfs};
+use lxc_kernel::{Errno, file, idmap, procfs};
 use lxc_plan::{Namespaces, RunningFacts};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -95,9 +96,17 @@ pub fn of_init(pid: i32, name: &str) -> Result<RunningFacts, Failure> {
         .ok()
         .and_then(|text| u32::from_str_radix(String::from_utf8_lossy(&text).trim(), 16).ok());
     let bits32 = personality.filter(|p| p & 0xff == 8).map(|_| true);
+    let idmap = match differing.has(Namespaces::USER) {
+        true => idmap::read(pid).map_err(|error| {
+            let sentence = "cannot read the id maps of the container's init";
+            Failure::new(FailureKind::Monitor, format!("{sentence}: {error}"))
+        })?,
+        false => Vec::new(),
+    };
     Ok(RunningFacts {
         namespaces: Namespaces::default(),
         differing,
+        idmap: idmap.iter().map(configured).collect(),
         uid: number("Uid:").unwrap_or(0),
         gid: number("Gid:").unwrap_or(0),
         bounding: field("CapBnd:")

@@ -4,11 +4,12 @@
 use super::report::Word;
 use super::{Given, Order, step};
 use crate::failure::{Failure, FailureKind};
-use crate::message;
+use crate::{message, scope};
 use lxc_kernel::process::{self, CloneSpec, Cloned};
 use lxc_kernel::seccomp::{self, Filter};
-use lxc_kernel::{Errno, Result, SysError, cgroup, fd, file, procfs};
+use lxc_kernel::{Errno, Result, SysError, cgroup, fd, file, procfs, socket};
 use lxc_plan::Namespaces;
+use rustix::fs::{AtFlags, Gid, Uid};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -40,10 +41,22 @@ pub fn enter(
     report: &OwnedFd,
     more: u64,
 ) -> std::result::Result<Side, Failure> {
-    let nest =
-        enter_cgroups(&given.cgroups).map_err(|e| step("enter the container's cgroups", &e))?;
+    if let Some(unit) = &order.scope
+        && let Err(error) = scope::join(unit)
+    {
+        // Whoever is in the scope already, or below it, gets in without that.
+        log::info!("not moved into {unit}: {error}");
+    }
+    let mut nest = enter_cgroups(&given.cgroups, order.setup_on_host)
+        .map_err(|e| step("enter the container's cgroups", &e))?;
     // From joining to exec the guest may see this process; it must not trace it.
     process::set_dumpable(false).map_err(|e| step("protect itself", &e))?;
+    if order.setup.is_some()
+        && let Some(place) = nest.take()
+        && pass_on(&place, report, more)?
+    {
+        return Ok(Side::Helper);
+    }
     // Delegated (nsdelegate, as systemd mounts it), a v2 cgroup takes nobody from outside who looks
     // at it from inside: whoever is born in the nest joins the cgroup namespace after that.
     let later = match nest {
@@ -52,6 +65,7 @@ pub fn enter(
     };
     let late = namespace_files(order, &given.pidfd, later)
         .and_then(|late| join(order, &given.pidfd, later).map(|()| late))
+        .and_then(|late| order.setup.map_or(Ok(()), take_ids).map(|()| late))
         .map_err(|e| step("join the container's namespaces", &e))?;
     let spec = CloneSpec {
         namespaces: 0,
@@ -76,15 +90,59 @@ pub fn enter(
     }
 }
 
+/// Whoever has become somebody of a user namespace may not enter a cgroup of the host's any more, and
+/// whoever is born inside must be that somebody from the beginning: a second helper, born in the nest,
+/// does the rest. Tells the first one that it is done.
+fn pass_on(nest: &OwnedFd, report: &OwnedFd, more: u64) -> std::result::Result<bool, Failure> {
+    let spec = CloneSpec {
+        namespaces: 0,
+        into_cgroup: Some(nest.as_fd()),
+        exit_signal: 0,
+        extra: libc::CLONE_PARENT as u64 | more,
+    };
+    // Its first word must not overtake the one about it.
+    let (ours, theirs) = fd::pair().map_err(|e| step("make a socket", &e))?;
+    match born(spec, Some(nest)).map_err(|e| step("create the second helper", &e))? {
+        Cloned::Parent { pid, pidfd } => {
+            let word = Word::Second { pid };
+            message::send(report.as_fd(), &word, &[pidfd.as_fd()])
+                .and_then(|()| socket::send(ours.as_fd(), b"+", &[], false))
+                .map_err(|e| step("report to the caller", &e))?;
+            Ok(true)
+        }
+        Cloned::Child => {
+            drop(ours);
+            let heard = socket::receive(theirs.as_fd(), &mut [0], 0)
+                .map_err(|e| step("hear from the first helper", &e))?;
+            match heard.bytes {
+                0 => process::exit_now(1),
+                _ => Ok(false),
+            }
+        }
+    }
+}
+
+/// Becomes somebody of the user namespace just joined, before anybody is born into it.
+fn take_ids((uid, gid): (u32, u32)) -> Result<()> {
+    match process::set_groups(&[]) {
+        // Denied where an ordinary user wrote the map of groups himself.
+        Err(error) if error.is(Errno::PERM) => {}
+        done => done?,
+    }
+    process::set_ids(uid, gid)?;
+    // Changing ids may have lifted it (fs.suid_dumpable).
+    process::set_dumpable(false)
+}
+
 /// v1 cgroups are entered by this process, single-threaded as it is; of the v2 one the nest is
 /// returned in which the attached process is to be born.
-fn enter_cgroups(directories: &[OwnedFd]) -> Result<Option<OwnedFd>> {
+fn enter_cgroups(directories: &[OwnedFd], owner: Option<(u32, u32)>) -> Result<Option<OwnedFd>> {
     let mut nest = None;
     for directory in directories {
         let found = rustix::fs::fstatfs(directory)
             .map_err(|e| SysError::new("fstatfs", fd::describe(directory.as_fd()), e))?;
         if found.f_type as u64 == CGROUP2_MAGIC {
-            nest = Some(make_nest(directory)?);
+            nest = Some(make_nest(directory, owner)?);
         } else {
             cgroup::enter_v1(directory.as_fd())?;
         }
@@ -93,7 +151,7 @@ fn enter_cgroups(directories: &[OwnedFd]) -> Result<Option<OwnedFd>> {
 }
 
 /// A cgroup below the container's: its own may hand controllers down and then takes no process.
-fn make_nest(directory: &OwnedFd) -> Result<OwnedFd> {
+fn make_nest(directory: &OwnedFd, owner: Option<(u32, u32)>) -> Result<OwnedFd> {
     for number in 0..NESTS {
         let name = if number == 0 {
             ".lxc".to_string()
@@ -101,12 +159,31 @@ fn make_nest(directory: &OwnedFd) -> Result<OwnedFd> {
             format!(".lxc-{number}")
         };
         match cgroup::make(directory.as_fd(), &name, false) {
-            Ok((nest, _)) => return Ok(nest),
+            Ok((nest, made)) => {
+                if let Some(owner) = owner.filter(|_| made) {
+                    give(&nest, owner);
+                }
+                return Ok(nest);
+            }
             Err(error) if error.errno == Errno::BUSY => {}
             Err(error) => return Err(error),
         }
     }
     Err(SysError::new("mkdirat", ".lxc", Errno::BUSY))
+}
+
+/// Lets the container's root manage the nest, as if it had made it; without the right to do so the
+/// nest serves its purpose all the same.
+fn give(nest: &OwnedFd, (uid, gid): (u32, u32)) {
+    let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    for name in [
+        ".",
+        "cgroup.procs",
+        "cgroup.threads",
+        "cgroup.subtree_control",
+    ] {
+        let _ = rustix::fs::chownat(nest, name, uid, gid, AtFlags::empty());
+    }
 }
 
 /// The clone; kernels before 5.7 have no CLONE_INTO_CGROUP: this process goes in first there.

@@ -56,6 +56,8 @@ pub struct HelperRequest {
 pub struct Order {
     /// Init's pid, for kernels that cannot join by pidfd.
     pub init_pid: i32,
+    /// The systemd unit whose cgroup the container's is in, when the caller is not root.
+    pub scope: Option<String>,
     /// CLONE_NEW* bits to join.
     pub join: u64,
     /// Directory that was asked for.
@@ -72,6 +74,10 @@ pub struct Order {
     pub no_new_privs: bool,
     /// Supplementary groups; `None` = none, where the kernel lets them be dropped.
     pub groups: Option<Vec<u32>>,
+    /// User and group to take on in the moment of joining a user namespace.
+    pub setup: Option<(u32, u32)>,
+    /// The host's ids of these two.
+    pub setup_on_host: Option<(u32, u32)>,
     /// Ids.
     pub uid: u32,
     /// Ids.

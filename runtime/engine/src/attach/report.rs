@@ -12,6 +12,11 @@ pub enum Word {
         /// Pid as the helper's parent sees it.
         pid: i32,
     },
+    /// The helper: a second one goes on; its pidfd travels along. Always before that one's words.
+    Second {
+        /// Pid as the helper's parent sees it.
+        pid: i32,
+    },
     /// The helper: nobody was attached.
     Failed(Failure),
     /// The attached process: why what was to run does not. Before or after the helper's word about it.

@@ -164,6 +164,10 @@ impl Answers for Live {
         }
     }
 
+    fn systemd_scope(&self) -> Option<String> {
+        self.cgroups.scope.clone()
+    }
+
     fn devpts_fd(&self) -> Option<BorrowedFd<'_>> {
         self.devpts.as_ref().map(AsFd::as_fd)
     }

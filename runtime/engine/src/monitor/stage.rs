@@ -9,6 +9,7 @@ use crate::message::Report;
 use crate::monitor::life::{Event, Phase};
 use crate::monitor::{Live, Monitor};
 use crate::request::MonitorRequest;
+use crate::scope;
 use crate::step::cgroup::Cgroups;
 use crate::step::devices::DeviceFilter;
 use crate::wire::{Address, BindError, Server};
@@ -82,12 +83,19 @@ fn prepare(request: MonitorRequest, caller: &mut Caller) -> Result<i32, Failure>
     let server = claim_name(&request)?;
     let place = &config.values().cgroup;
     let names = CgroupNames::choose(&request.name, place, request.cgroup_pattern.as_deref())?;
+    let scope = scope::enter(&request.name);
     let hierarchies = facts::cgroups(place.relative).map_err(|error| {
         let failure = Failure::new(FailureKind::Step, "no cgroup hierarchy can be used");
         with_cgroup_hint(failure.caused_by(&error), error.errno)
     })?;
     let hierarchies = lxc_plan::used_hierarchies(hierarchies, request.cgroup_use.as_deref())?;
-    let cgroups = claim_cgroup(names, &hierarchies)?;
+    if scope.is_some()
+        && let Err(error) = scope::settle(&hierarchies)
+    {
+        ::log::warn!("the scope hands no controllers down: {error}");
+    }
+    let mut cgroups = claim_cgroup(names, &hierarchies)?;
+    cgroups.scope = scope;
 
     if request.foreground {
         return Ok(stage_two(
@@ -121,7 +129,6 @@ fn prepare(request: MonitorRequest, caller: &mut Caller) -> Result<i32, Failure>
     let cloned = match cloned {
         Ok(cloned) => cloned,
         Err(error) => {
-            let mut cgroups = cgroups;
             // Nobody lives there yet; what stays is swept by the next start.
             let _ = cgroups.remove_monitor();
             return Err(broken("clone itself")(error));

@@ -1,16 +1,18 @@
 //! The host's steps, one function each.
 
-use super::HostWorld;
+use super::{HostWorld, tell_guest};
 use crate::failure::{Failure, FailureKind};
 use crate::guest::{self, GuestWorld};
+use crate::message::ToGuest;
 use crate::monitor::{Init, Live, Monitor};
-use crate::step::network;
+use crate::step::mounts::io;
+use crate::step::{idmap, network};
 use crate::undo::UndoStack;
 use lxc_kernel::netlink::Netlink;
 use lxc_kernel::process::{self, CloneSpec, Cloned};
 use lxc_kernel::seccomp::{self, Filter};
 use lxc_kernel::{Errno, Result, SysError, fd, file, procfs};
-use lxc_plan::{Namespaces, NicPlan, StartPlan, Step};
+use lxc_plan::{IdmapPlan, Namespaces, NicPlan, StartPlan, Step};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -105,6 +107,7 @@ pub(super) fn clone_guest(
                 filter: world.filter.as_ref(),
                 hooks: &monitor.hooks,
                 last_kept_fd: crate::launch::last_kept_fd(),
+                inbox: Vec::new(),
             };
             guest::run(plan, guest)
         }
@@ -116,6 +119,21 @@ pub(super) fn clone_guest(
             monitor.watch_guest()
         }
     }
+}
+
+/// Writes the guest's id maps and tells it.
+pub(super) fn write_idmap(
+    map: &IdmapPlan,
+    monitor: &Monitor,
+) -> std::result::Result<(), guest::Problem> {
+    idmap::write(map, guest_pid(monitor)?)?;
+    tell_guest(monitor, &ToGuest::Mapped).map_err(guest::Problem::Told)
+}
+
+fn guest_pid(monitor: &Monitor) -> Result<i32> {
+    let init = monitor.live.init.as_ref();
+    init.map(|init| init.pid)
+        .ok_or_else(|| SysError::new("open", "/proc of the guest", Errno::SRCH))
 }
 
 /// Stop hooks get paths to the namespaces, which must then outlive init.
@@ -149,14 +167,10 @@ pub(super) fn create_veth(
     world: &mut HostWorld,
     undo: &mut UndoStack<Monitor>,
 ) -> Result<()> {
-    let Some(init) = &monitor.live.init else {
-        return Err(SysError::new(
-            "open",
-            "network namespace".to_string(),
-            Errno::SRCH,
-        ));
+    let netns = match &world.network {
+        Some(made_later) => made_later.try_clone().map_err(|e| io("dup", &e))?,
+        None => procfs::Proc::host()?.open_ns(guest_pid(monitor)?, "net")?,
     };
-    let netns = procfs::Proc::host()?.open_ns(init.pid, "net")?;
     let mut netlink = Netlink::open()?;
     let none: Vec<NicPlan> = Vec::new();
     let nics = plan.steps.iter().find_map(|p| match &p.step {

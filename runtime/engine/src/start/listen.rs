@@ -5,6 +5,7 @@ use crate::console::Console;
 use crate::failure::{Failure, FailureKind};
 use crate::message::{self, FromGuest, ToGuest};
 use crate::monitor::{Monitor, Tty, Wake};
+use crate::step::mounts::io;
 use crate::undo::UndoStack;
 use lxc_kernel::{Errno, Result, SysError, process, procfs};
 use lxc_plan::{Side, StartPlan, Step};
@@ -53,11 +54,52 @@ pub(super) fn listen_to_guest(
                 Heard::Closed => return Err(guest_died(monitor, ready)),
             }
         } else if wakes.contains(&Wake::Deadline) {
-            let sentence = format!("the guest said nothing for {} s", GUEST_DEADLINE.as_secs());
-            return Err(Failure::new(FailureKind::GuestDied, sentence)
-                .hint("a mount of its may hang; see the log (-l DEBUG -o FILE)"));
+            return Err(silent());
         }
     }
+}
+
+/// Listens until the guest has made its network namespace; what else it says by then is dealt with.
+pub(super) fn await_network(
+    monitor: &mut Monitor,
+    world: &mut HostWorld,
+) -> std::result::Result<(), Failure> {
+    let lost = |error: SysError| {
+        Failure::new(FailureKind::Monitor, "the monitor lost the guest").caused_by(&error)
+    };
+    while world.network.is_none() {
+        let wakes = monitor
+            .turn(Some(Instant::now() + GUEST_DEADLINE))
+            .map_err(lost)?;
+        if wakes.contains(&Wake::Guest) || wakes.contains(&Wake::InitEnded) {
+            match hear(monitor, world).map_err(lost)? {
+                Heard::Failed(failure) => return Err(failure),
+                Heard::Closed => return Err(guest_died(monitor, false)),
+                Heard::Nothing | Heard::Ready | Heard::Runs => {}
+            }
+        } else if wakes.contains(&Wake::Deadline) {
+            return Err(silent());
+        }
+    }
+    Ok(())
+}
+
+fn silent() -> Failure {
+    let sentence = format!("the guest said nothing for {} s", GUEST_DEADLINE.as_secs());
+    Failure::new(FailureKind::GuestDied, sentence)
+        .hint("a mount of its may hang; see the log (-l DEBUG -o FILE)")
+}
+
+/// Stop hooks get a path to it, as to those made at the clone.
+fn keep_network(monitor: &mut Monitor, world: &HostWorld) -> Result<()> {
+    if monitor.live.config.values().hooks.stop.is_empty() {
+        return Ok(());
+    }
+    if let Some(network) = &world.network {
+        let kept = network.try_clone().map_err(|e| io("dup", &e))?;
+        monitor.live.namespace_fds.push(("net", kept));
+    }
+    Ok(())
 }
 
 fn plan_has_mini_init(plan: &StartPlan) -> bool {
@@ -101,6 +143,11 @@ fn hear(monitor: &mut Monitor, world: &mut HostWorld) -> Result<Heard> {
                 2 | 3 => log::info!("guest: {text}"),
                 _ => log::warn!("guest: {text}"),
             }
+            Ok(Heard::Nothing)
+        }
+        FromGuest::Network => {
+            world.network = fds.into_iter().next();
+            keep_network(monitor, world)?;
             Ok(Heard::Nothing)
         }
         FromGuest::NicNames(names) => {

@@ -10,11 +10,14 @@ use crate::guest::{self, step_failed};
 use crate::message::{self, GuestNic, ToGuest};
 use crate::monitor::Monitor;
 use crate::request::MonitorRequest;
+use crate::step::idmap;
 use crate::undo::UndoStack;
 use lxc_config::{Config, ConsolePath};
 use lxc_kernel::seccomp::Filter;
 use lxc_kernel::{Errno, Result, pty, pty::Pty};
-use lxc_plan::{HierarchyFact, HookKind, HookRun, Planned, Side, StartPlan, StartRequest, Step};
+use lxc_plan::{
+    HierarchyFact, HookKind, HookRun, Namespaces, Planned, Side, StartPlan, StartRequest, Step,
+};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// What the host's steps leave for each other.
@@ -24,6 +27,8 @@ struct HostWorld {
     console: Option<Pty>,
     console_log: Option<OwnedFd>,
     nics: Vec<GuestNic>,
+    /// The guest's network namespace, if it makes that itself.
+    network: Option<OwnedFd>,
 }
 
 /// Starts the container: hooks, facts, plan, steps. On failure everything is undone in reverse and
@@ -77,7 +82,8 @@ fn plan(
         cgroup_pattern: asked.cgroup_pattern.clone(),
     };
     let mount_point = request.default_mount_point.as_deref();
-    let facts = facts::gather(config.values(), hierarchies.to_vec(), mount_point);
+    let login = asked.login.as_deref();
+    let facts = facts::gather(config.values(), hierarchies.to_vec(), mount_point, login);
     Ok(lxc_plan::start(config.values(), &facts, &request)?)
 }
 
@@ -115,6 +121,10 @@ fn carry_out(
 ) -> std::result::Result<(), Failure> {
     let mut world = HostWorld::default();
     for side in [Side::Host, Side::HostBeside] {
+        let beside = side == Side::HostBeside && plan.steps.iter().any(|p| p.side == side);
+        if beside && plan.unshared.has(Namespaces::NET) {
+            listen::await_network(monitor, &mut world)?;
+        }
         each(plan, side, |step| {
             act(step, plan, monitor, &mut world, undo)
         })?;
@@ -168,7 +178,13 @@ fn act(
 ) -> std::result::Result<(), guest::Problem> {
     match step {
         Step::CompileSeccomp { path } => world.filter = Some(host::compile(path)?),
-        Step::OpenConsole => world.console = Some(pty::open_host()?),
+        Step::OpenConsole => {
+            let console = pty::open_host()?;
+            if let Some(map) = &plan.idmap {
+                idmap::give_terminal(map, console.peer.as_fd())?;
+            }
+            world.console = Some(console);
+        }
         Step::OpenConsoleLog { path } => world.console_log = Some(console::open_log(path)?),
         Step::PinRootfs { path } => monitor.live.pin = host::pin(path)?,
         Step::CreateCgroup { path } => {
@@ -192,6 +208,8 @@ fn act(
         Step::ConfirmLabel(label) => host::confirm_label(label, &monitor.live)?,
         Step::CreateInnerCgroup { name } => monitor.live.cgroups.create_inner(name)?,
         Step::CloneGuest { .. } => host::clone_guest(plan, monitor, world)?,
+        Step::WriteIdmap(map) => host::write_idmap(map, monitor)?,
+        Step::GiveCgroup { group } => monitor.live.cgroups.give_to_group(*group),
         Step::CreateVeth(veth) => host::create_veth(veth, plan, monitor, world, undo)?,
         Step::LimitDevice { file, value } => host::limit_device(file, value, &monitor.live)?,
         Step::AttachDeviceProgram(rules) => {
@@ -204,6 +222,7 @@ fn act(
         }
         // The guest's steps never come here: the plan says whose they are.
         Step::EnterCgroup { .. }
+        | Step::TakeIds { .. }
         | Step::IsolateMounts
         | Step::OpenLabelFile(_)
         | Step::MountRootfs { .. }

@@ -5,6 +5,7 @@
 //! writes `0` to `tasks` itself, which does not wait.
 
 mod answers;
+mod giving;
 mod making;
 
 use lxc_kernel::{Errno, Result, SysError, cgroup, file};
@@ -45,6 +46,8 @@ impl Payload {
 pub struct Cgroups {
     /// Hierarchies in the order of /proc/PID/cgroup.
     pub places: Vec<Place>,
+    /// The systemd unit that they are in, if one was made for them.
+    pub scope: Option<String>,
     names: CgroupNames,
     suffix: String,
     /// Held as long as a process of ours is responsible for this suffix: an empty directory whose
@@ -71,6 +74,7 @@ impl Cgroups {
         }
         let mut cgroups = Cgroups {
             places,
+            scope: None,
             names,
             suffix: String::new(),
             lock: None,
@@ -149,6 +153,20 @@ impl Cgroups {
             }
         }
         Ok(true)
+    }
+
+    /// The cgroup that holds the container's processes, in each hierarchy: its path below the
+    /// hierarchy's mount, its directory.
+    pub fn payloads(&self) -> impl Iterator<Item = (&HierarchyFact, String, BorrowedFd<'_>)> {
+        self.places.iter().filter_map(|place| {
+            let payload = place.payload.as_ref()?;
+            let mut path = format!("{}/{}", place.fact.base, self.payload_name());
+            if let (Some(_), Some(inner)) = (&payload.inner, &self.names.inner) {
+                path = format!("{path}/{inner}");
+            }
+            let path = path.trim_matches('/').to_string();
+            Some((&place.fact, path, payload.container()))
+        })
     }
 
     /// The directory a monitor is born in on v2.

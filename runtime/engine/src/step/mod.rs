@@ -2,9 +2,11 @@
 //! later one lies in the world it was given.
 
 pub mod cgroup;
+pub mod cgroup_view;
 pub mod dev;
 pub mod devices;
 pub mod identity;
+pub mod idmap;
 pub mod label;
 pub mod leftovers;
 pub mod mounts;

@@ -96,6 +96,15 @@ pub(crate) fn ignore(signal: i32) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Gives one signal its default action.
+pub(crate) fn default(signal: i32) -> Result<(), Errno> {
+    // SAFETY: SIG_DFL names no code of ours.
+    if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+        return Err(super::last_errno());
+    }
+    Ok(())
+}
+
 /// signalfd4(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK).
 pub(crate) fn signalfd(mask: u64) -> Result<OwnedFd, Errno> {
     // SAFETY: the set is 8 bytes long, as the third argument says, and outlives the call.

@@ -266,7 +266,8 @@ const NAMESPACES: [(&str, &str, u64); 8] = [
     ("TIME", "time", 0x0000_0080),
 ];
 
-fn namespaces(list: &str) -> Result<u64, String> {
+/// A list of them as bits; an error names the option.
+pub(super) fn namespaces(list: &str) -> Result<u64, String> {
     list.split('|').map(str::trim).try_fold(0, |flags, word| {
         let row = NAMESPACES
             .iter()

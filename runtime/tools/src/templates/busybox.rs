@@ -35,7 +35,6 @@ struct Request {
     path: Option<PathBuf>,
     rootfs: Option<PathBuf>,
     busybox: Option<PathBuf>,
-    mapped: bool,
 }
 
 const OPTIONS: &[Opt<Request>] = &[
@@ -69,13 +68,13 @@ const OPTIONS: &[Opt<Request>] = &[
     Opt {
         long: "mapped-uid",
         short: Short::None,
-        effect: Effect::Value("UID", set_mapped),
+        effect: Effect::Value("UID", ignore_mapped),
         help: "The caller's user id in a container with id maps",
     },
     Opt {
         long: "mapped-gid",
         short: Short::None,
-        effect: Effect::Value("GID", set_mapped),
+        effect: Effect::Value("GID", ignore_mapped),
         help: "The caller's group id in a container with id maps",
     },
     Opt {
@@ -95,8 +94,8 @@ const OPTIONS: &[Opt<Request>] = &[
     },
 ];
 
-fn set_mapped(request: &mut Request, _id: &str) -> Result<(), String> {
-    request.mapped = true;
+/// Everything it makes belongs to whoever runs it, and the config it appends to stays whose it is.
+fn ignore_mapped(_request: &mut Request, _id: &str) -> Result<(), String> {
     Ok(())
 }
 
@@ -120,10 +119,9 @@ fn fill(words: Vec<String>) -> Result<(), Failure> {
             "--name and --path are needed: lxc-create gives both",
         ));
     };
-    if request.mapped || !rustix::process::geteuid().is_root() {
+    if !rustix::process::geteuid().is_root() {
         return Err(Failure::new(
-            "only root can run it yet: containers of other users and with id maps are not \
-             implemented",
+            "only root can run it, of the host or of a user namespace: use lxc-create",
         ));
     }
     let busybox = find_busybox(request.busybox.as_deref())?;
