@@ -161,8 +161,8 @@ impl Fleet {
             .kernels
             .iter()
             .find(|kernel| kernel.name == place.kernel);
-        let kernel = known.ok_or_else(|| format!("there is no kernel {}", place.kernel))?;
-        let kernel = self.kernel(kernel, progress)?;
+        let known = known.ok_or_else(|| format!("there is no kernel {}", place.kernel))?;
+        let kernel = self.kernel(known, progress)?;
         let initramfs = self
             .cache
             .initramfs(&kernel, &self.agent, &self.payload)
@@ -173,6 +173,7 @@ impl Fleet {
             place.layout,
             self.serial(place).0.clone(),
         );
+        spec.append.clone_from(&known.parameters);
         spec.accel = *self
             .accel
             .get_or_init(|| Accel::choose(&self.qemu, &spec, RESTORE));
@@ -195,12 +196,12 @@ impl Fleet {
     /// mirror that does not answer takes minutes to be given up.
     fn kernel(&self, kernel: &Kernel, progress: &dyn Fn(&str)) -> Result<KernelFiles, String> {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(why) = failed.get(&kernel.name) {
+        if let Some(why) = failed.get(&kernel.image) {
             return Err(why.clone());
         }
         let files = self.cache.kernel(kernel, progress);
         files.map_err(|error| {
-            failed.insert(kernel.name.clone(), error.to_string());
+            failed.insert(kernel.image.clone(), error.to_string());
             error.to_string()
         })
     }

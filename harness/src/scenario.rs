@@ -27,6 +27,7 @@ pub use self::expect::{Ending, Expected, Text};
 pub use self::judge::{Judged, Seen, judge};
 pub use self::left::{Allowed, Leftovers, leftovers};
 pub use self::load::{Wrong, load};
+pub use self::requirement::series;
 
 /// One behaviour: what is set up, what is done, what it must bring.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,11 +12,13 @@ mod children;
 mod console;
 mod features;
 mod modules;
+mod parameters;
 mod port;
 mod prepare;
 mod processes;
 mod serve;
 mod setup;
+mod table;
 mod trouble;
 mod users;
 mod watch;
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
 fn machine(init_at_ms: u64) -> Outcome<std::convert::Infallible> {
     setup::root()?;
     setup::mounts()?;
+    table::cut()?;
     let index = Index::read()?;
     // Asked for first: the kernel finds the port in the background while the rest is set up.
     let wanted = port::Wanted::new(&index)?;

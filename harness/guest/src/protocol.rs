@@ -12,6 +12,9 @@ pub const PORT: &str = "lxc.harness";
 /// The kernel parameter that says how cgroups are mounted: `lxc.cgroup=v1|hybrid|v2`.
 pub const LAYOUT_PARAMETER: &str = "lxc.cgroup";
 
+/// The kernel parameter that takes away system calls: `lxc.table=5.4` leaves those that Linux 5.4 has.
+pub const TABLE_PARAMETER: &str = "lxc.table";
+
 /// Directory of all containers in the machine.
 pub const LXCPATH: &str = "/var/lib/lxc";
 
@@ -315,6 +318,12 @@ pub enum Feature {
     UnprivilegedUserNamespace,
     /// newuidmap and newgidmap.
     Uidmap,
+    /// Debian's test scripts for LXC.
+    LxcTests,
+    /// The shell that most of those are written for.
+    Bash,
+    /// GNU's programs below /opt/gnu, where those ask for more than busybox can.
+    GnuCoreutils,
     /// AppArmor, switched on.
     Apparmor,
     /// The program that loads AppArmor's profiles.

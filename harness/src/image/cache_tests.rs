@@ -60,8 +60,11 @@ impl Scene {
         fs::set_permissions(dir.path().join("apt"), mode).unwrap();
         let kernel = Kernel {
             name: "6.1".to_string(),
-            by_default: true,
+            layouts: Vec::new(),
+            peers: Vec::new(),
             in_ci: false,
+            image: "6.1".to_string(),
+            parameters: Vec::new(),
             suite: "testos-security".to_string(),
             packages: vec![package(dir.path(), "linux-6.1.0-x", "6.1-1")],
             modules: Wanted {

@@ -19,7 +19,8 @@ pub fn relock(
     cache: &Cache,
     progress: &dyn Fn(&str),
 ) -> Result<Vec<String>, Unavailable> {
-    let entries = list::entries(root).map_err(|wrong| Unavailable(wrong.to_string()))?;
+    let mut entries = list::entries(root).map_err(|wrong| Unavailable(wrong.to_string()))?;
+    entries.retain(|entry| entry.like.is_none());
     let packages = packages::entries(root).map_err(|wrong| Unavailable(wrong.to_string()))?;
     let _turn = cache.turn("relock", progress)?;
     let tmp = cache.empty_tmp("relock")?;

@@ -22,9 +22,22 @@ const TOOLS_THERE: &str = "/usr/bin/lxc-";
 const PACKAGES: [&str; 3] = ["lxc", "liblxc1", "liblxc-common"];
 
 /// The tools that scenarios use. Each is a megabyte, so the others stay behind.
-const TOOLS: [&str; 13] = [
-    "attach", "cgroup", "console", "create", "destroy", "execute", "freeze", "info", "ls", "start",
-    "stop", "unfreeze", "wait",
+const TOOLS: [&str; 15] = [
+    "attach",
+    "cgroup",
+    "console",
+    "create",
+    "destroy",
+    "execute",
+    "freeze",
+    "info",
+    "ls",
+    "start",
+    "stop",
+    "unfreeze",
+    "unshare",
+    "usernsexec",
+    "wait",
 ];
 
 /// Where files of the packages are taken from, beside the tools.
@@ -44,6 +57,9 @@ const LEFT_OUT: [&str; 6] = [
     "/usr/share/lxc/selinux/",
     "/usr/share/lxc/lxc-patch.py",
 ];
+
+/// Where both find the beginning of new containers' configs.
+const DEFAULT: &str = "/etc/lxc/default.conf";
 
 /// The config of containers that name none. The host's own may be anything.
 const DEFAULT_CONFIG: &str = "lxc.net.0.type = empty\n";
@@ -70,6 +86,10 @@ pub fn ours(payload: &mut Payload, prefix: &Path) -> Result<(), String> {
         ));
     }
     payload.copy(OURS, prefix);
+    // One file for everybody: a scenario that writes another means both.
+    payload
+        .text(DEFAULT, DEFAULT_CONFIG, 0o644)
+        .link(&format!("{OURS}{DEFAULT}"), DEFAULT);
     add_libraries(payload)
 }
 
@@ -101,7 +121,7 @@ pub fn debian_lxc(payload: &mut Payload) -> Result<String, String> {
             payload.copy(&place(path), Path::new(path));
         }
     }
-    payload.text("/etc/lxc/default.conf", DEFAULT_CONFIG, 0o644);
+    payload.text(DEFAULT, DEFAULT_CONFIG, 0o644);
     if !payload.has(&place("/usr/bin/lxc-start")) {
         return Err(format!(
             "Debian's lxc {version} has no /usr/bin/lxc-start; {remedy}"

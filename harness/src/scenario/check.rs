@@ -144,7 +144,7 @@ impl Checker<'_> {
             cgroups,
             needs: form.needs,
             ways: ways(&self.subjects, &doors),
-            ci: form.ci.unwrap_or(true),
+            ci: form.ci.unwrap_or(false),
             files,
             containers,
             prepared: std::mem::take(&mut self.prepared),

@@ -616,7 +616,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: mounts::show_entries,
         },
     )
-    .carried_out_but(crate::mount_entry::not_carried_out)
     .takes(&[
         (
             "/srv/my\\040data srv/data none bind,create=dir 0 0",
@@ -784,7 +783,6 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .text_form()
-    .carried_out_but(crate::mount_entry::option_not_carried_out)
     .takes(&[
         ("ro,noatime,rslave", "ro,noatime,rslave"),
         ("idmap=container", "idmap=container"),

@@ -4,7 +4,7 @@ pub mod users;
 
 use lxc_config::Values;
 use lxc_kernel::users::euid;
-use lxc_kernel::{Errno, Result, SysError, caps, cgroup, file, lsm};
+use lxc_kernel::{Errno, Result, SysError, caps, cgroup, file, lsm, mount};
 use lxc_plan::{ApparmorFact, HierarchyFact, HostFacts, RootfsFact};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -110,6 +110,7 @@ pub fn gather(
             .map_err(|e| e.to_string())
     });
     let text = fstab.as_ref().and_then(|read| read.as_deref().ok());
+    let lacks_idmapped_mounts = shifts_ids(values, text) && !mount::has_mount_setattr();
     let sources = lxc_plan::mount_sources(values, text, mount_point);
     HostFacts {
         euid: euid(),
@@ -128,6 +129,7 @@ pub fn gather(
         fstab,
         last_capability: caps::last_cap(),
         device_paths: device_paths(values),
+        no_idmapped_mounts: lacks_idmapped_mounts,
         users: users::of_start(values, login),
     }
 }
@@ -136,6 +138,14 @@ pub fn gather(
 fn file_text(path: &str, max: usize) -> Result<String> {
     let bytes = file::read_path(Path::new(path), max)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whether some mount shall show the ids of a user namespace.
+fn shifts_ids(values: &Values, fstab: Option<&str>) -> bool {
+    let rootfs = values.rootfs.options.iter().map(|it| &it.options);
+    let entries = values.mount_entries.iter().map(|it| &it.value.options);
+    rootfs.chain(entries).any(|options| options.idmap.is_some())
+        || fstab.is_some_and(|text| text.contains("idmap="))
 }
 
 /// Whether nothing is there for certain; what may not be looked at counts as there.

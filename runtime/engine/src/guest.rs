@@ -189,6 +189,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         | Step::CloneGuest { .. }
         | Step::WriteIdmap(_)
         | Step::GiveCgroup { .. }
+        | Step::ShiftRootfs { .. }
         | Step::CreateVeth(_)
         | Step::LimitDevice { .. }
         | Step::AttachDeviceProgram(_)

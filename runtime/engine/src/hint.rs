@@ -71,6 +71,13 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         (Step::LimitCgroup { .. } | Step::LimitDevice { .. }, Errno::INVAL | Errno::RANGE) => {
             "the kernel does not take this value; see its cgroup documentation for the file".into()
         }
+        (Step::ShiftRootfs { .. } | Step::Mount(_), Errno::INVAL)
+            if error.call == "mount_setattr" =>
+        {
+            "the filesystem there, or one mounted below it, does not take shifted ids on this kernel; give \
+             the files to the ids of lxc.idmap (chown) and leave idmap= out"
+                .into()
+        }
         (Step::Mount(mount), Errno::NOENT) if error.call == "open_tree" => format!(
             "{} does not exist on the host; create it, or add 'optional' to go on without",
             mount.entry.source
@@ -147,8 +154,24 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         (Step::ConfirmLabel(_), Errno::BADMSG) => {
             "the kernel took the label and did not apply it; see the kernel log".into()
         }
+        (Step::WriteIdmap(_), Errno::PERM | Errno::INVAL) => {
+            "the ids must be mapped where this monitor runs (/proc/self/uid_map, gid_map); more than its own \
+             ids are mapped by root, or by newuidmap and newgidmap (package uidmap)"
+                .into()
+        }
+        (Step::MountRootfs { source, .. }, Errno::ACCESS) => format!(
+            "the container's root may not search every directory down to {source}: see \
+             'namei -l {source}', and add x ('chmod o+x' or 'setfacl -m u:ID:x')"
+        ),
+        (Step::MountProc { .. } | Step::MountSys(_), Errno::PERM) => {
+            "a user namespace sees no more of proc and sysfs than its maker: parts of the host's are \
+             covered, or, for sysfs, its network is the host's; take the word out of lxc.mount.auto"
+                .into()
+        }
         (Step::CloneGuest { .. }, Errno::PERM) => {
-            "creating namespaces needs root; start the container as root".into()
+            "creating namespaces needs root, or lxc.idmap lines for the ids granted to this user; and \
+             user namespaces must be allowed (sysctl user.max_user_namespaces)"
+                .into()
         }
         (Step::CloneGuest { .. }, Errno::NOSPC) => {
             "a limit in /proc/sys/user/max_*_namespaces is reached; raise it".into()

@@ -30,6 +30,8 @@ pub struct HostFacts {
     pub last_capability: u32,
     /// Device rules that name a path, resolved: `/dev/kvm rw` → `c 10:232 rw`; or why not.
     pub device_paths: Vec<(String, Result<String, String>)>,
+    /// The kernel has no id-mapped mounts (Linux 5.12); asked only when there is to be one.
+    pub no_idmapped_mounts: bool,
     /// What id maps depend on; `None` without any.
     pub users: Option<UserFacts>,
 }

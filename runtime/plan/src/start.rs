@@ -78,10 +78,12 @@ pub fn start(
         let origin = origin.map(|first| format!("lxc.idmap, {}", first.origin));
         steps.add(Side::Host, Step::WriteIdmap(map.clone()), origin);
     }
+    shifted_rootfs(&mut steps, values, facts, rootfs.as_ref())?;
     let nics = match network {
         Network::Shared => Vec::new(),
         Network::Own { veths, nics } => {
             for veth in veths {
+                for_root(&veth, values, facts)?;
                 let origin = format!("lxc.net.{}", veth.index);
                 steps.add(Side::HostBeside, Step::CreateVeth(veth), Some(origin));
             }
@@ -137,6 +139,43 @@ impl Steps {
             self.add(side, Step::RunHook(run), Some(origin));
         }
     }
+}
+
+/// An ordinary user may not make network devices of the host.
+fn for_root(veth: &crate::VethPlan, values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
+    if facts.euid == 0 {
+        return Ok(());
+    }
+    let key = format!("lxc.net.{}.type", veth.index);
+    let refusal = Refusal::not_yet(
+        "a network device (veth) for an ordinary user's container",
+        "use the types empty or none, or start the container as root",
+    );
+    let device = values.net.iter().find(|it| it.index == veth.index);
+    Err(match device {
+        Some(device) => refusal.at(&key, &device.origin),
+        None => refusal,
+    })
+}
+
+/// The rootfs with shifted ids is the monitor's to make, as soon as there is a user namespace.
+fn shifted_rootfs(
+    steps: &mut Steps,
+    values: &Values,
+    facts: &HostFacts,
+    rootfs: Option<&(String, String)>,
+) -> Result<(), Refusal> {
+    let (Some((source, _)), Some(options)) = (rootfs, &values.rootfs.options) else {
+        return Ok(());
+    };
+    if let Some(ids) = &options.options.idmap {
+        idmap::check_shift(ids, values, facts)
+            .map_err(|refusal| refusal.at("lxc.rootfs.options", &options.origin))?;
+        let origin = Some(format!("lxc.rootfs.options, {}", options.origin));
+        let (source, ids) = (source.clone(), ids.clone());
+        steps.add(Side::Host, Step::ShiftRootfs { source, ids }, origin);
+    }
+    Ok(())
 }
 
 /// Before the guest exists: whatever can fail without a guest fails here, cheaply.

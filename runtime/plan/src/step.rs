@@ -5,7 +5,7 @@ use crate::{
     GeneratedProfile, HookRun, IdmapPlan, Label, Namespaces, NicPlan, PlannedMount,
     RootfsMountOptions, SecurityModule, VethPlan,
 };
-use lxc_config::{ProcMode, SysMode};
+use lxc_config::{IdmapSource, ProcMode, SysMode};
 use std::fmt;
 
 /// Who carries a step out, and when.
@@ -85,6 +85,13 @@ pub enum Step {
         /// The maps.
         IdmapPlan,
     ),
+    /// Copy the rootfs' mounts with their ids shifted.
+    ShiftRootfs {
+        /// Directory on the host.
+        source: String,
+        /// Whose ids the files show.
+        ids: IdmapSource,
+    },
     /// Make the container's root a manager of its cgroup.
     GiveCgroup {
         /// The host's id of the group that gets it.
@@ -287,6 +294,7 @@ impl Step {
             Step::LoadProfile(_) => "load-profile",
             Step::CloneGuest { .. } => "clone-guest",
             Step::WriteIdmap(_) => "write-idmap",
+            Step::ShiftRootfs { .. } => "shift-rootfs",
             Step::GiveCgroup { .. } => "give-cgroup",
             Step::TakeIds { .. } => "take-ids",
             Step::CreateVeth(_) => "create-veth",
@@ -351,6 +359,14 @@ impl fmt::Display for Step {
                 )
             }
             Step::WriteIdmap(map) => write!(f, "map the ids {map} of the user namespace"),
+            Step::ShiftRootfs { source, ids } => match ids {
+                IdmapSource::Container => {
+                    write!(f, "show the files of {source} with the container's ids")
+                }
+                IdmapSource::Namespace(path) => {
+                    write!(f, "show the files of {source} with the ids of {path}")
+                }
+            },
             Step::GiveCgroup { group } => {
                 write!(f, "give the container's cgroup to the group {group}")
             }

@@ -1,8 +1,11 @@
 //! Attach plans, decided without a container.
 #![forbid(unsafe_code)]
 
+use lxc_config::{IdKind, IdRange};
 use lxc_plan::SecurityModule::{self, Apparmor, Selinux};
-use lxc_plan::{AttachPlan, AttachRequest, Elevated, LabelFacts, Namespaces, RunningFacts};
+use lxc_plan::{
+    AttachPlan, AttachRequest, Elevated, JoinedIds, LabelFacts, Namespaces, RunningFacts,
+};
 use rstest::rstest;
 
 const OWN: Namespaces = Namespaces(0x0002_0000 | 0x2000_0000 | 0x4000_0000);
@@ -233,18 +236,83 @@ fn variables_are_bytes() {
     assert!(env.contains(&("LATIN".into(), value)), "{env:?}");
 }
 
-#[test]
-fn a_foreign_user_namespace_is_refused() {
-    let user = RunningFacts {
-        differing: OWN.with(Namespaces::USER),
-        ..running()
+/// A container whose init is `init` in a user namespace with these maps.
+fn mapped(init: u32, text: &str) -> RunningFacts {
+    let range = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |index: usize| words[index].parse().expect("a number");
+        IdRange {
+            kind: match words[0] {
+                "u" => IdKind::User,
+                _ => IdKind::Group,
+            },
+            inside: number(1),
+            host: number(2),
+            count: number(3),
+        }
     };
-    let refusal =
-        AttachPlan::make(&AttachRequest::default(), &user, &[], &[]).expect_err("refused");
-    assert!(
-        refusal.to_string().contains("not implemented yet"),
-        "{refusal}"
-    );
+    RunningFacts {
+        namespaces: OWN.with(Namespaces::USER),
+        differing: OWN.with(Namespaces::USER),
+        uid: init,
+        gid: init,
+        idmap: text.split(", ").map(range).collect(),
+        ..running()
+    }
+}
+
+/// Who one becomes: at joining, on the host, then; and whose the terminal is.
+#[rstest]
+#[case("u 0 1000 10, g 0 2000 10", None, ((0, 0), (1000, 2000), 1000), (0, 0))]
+#[case("u 0 1000 10, g 0 2000 10", Some((5, 6)), ((0, 0), (1000, 2000), 1005), (5, 6))]
+// No root: who init is.
+#[case("u 7 1000 1, g 8 1000 1", None, ((7, 8), (1000, 1000), 1000), (7, 8))]
+fn ids_are_taken_on_at_joining(
+    #[case] maps: &str,
+    #[case] asked: Option<(u32, u32)>,
+    #[case] (setup, host, owner): ((u32, u32), (u32, u32), u32),
+    #[case] program: (u32, u32),
+) {
+    let request = AttachRequest {
+        uid: asked.map(|ids| ids.0),
+        gid: asked.map(|ids| ids.1),
+        ..AttachRequest::default()
+    };
+    let plan = make(&request, &mapped(1000, maps));
+    let ids = JoinedIds { setup, host, owner };
+    assert_eq!(plan.user_namespace, Some(ids));
+    assert_eq!((plan.uid, plan.gid), program);
+}
+
+#[test]
+fn without_the_user_namespace_one_stays_who_one_is() {
+    let request = AttachRequest {
+        namespaces: Some(Namespaces::NET),
+        ..AttachRequest::default()
+    };
+    let plan = make(&request, &mapped(1000, "u 0 1000 10, g 0 1000 10"));
+    assert_eq!((plan.user_namespace, plan.uid, plan.gid), (None, 0, 0));
+}
+
+#[rstest]
+#[case(Some(10), None, &[], "does not map the user 10")]
+#[case(None, Some(10), &[], "does not map the group 10")]
+#[case(None, None, &[3, 11], "does not map the group 11")]
+fn ids_that_are_not_mapped_are_refused(
+    #[case] uid: Option<u32>,
+    #[case] gid: Option<u32>,
+    #[case] groups: &[u32],
+    #[case] want: &str,
+) {
+    let request = AttachRequest {
+        uid,
+        gid,
+        groups: Some(groups.to_vec()),
+        ..AttachRequest::default()
+    };
+    let running = mapped(1000, "u 0 1000 10, g 0 1000 10");
+    let refusal = AttachPlan::make(&request, &running, &[], &[]).expect_err(want);
+    assert!(refusal.to_string().contains(want), "{refusal}");
 }
 
 #[rstest]

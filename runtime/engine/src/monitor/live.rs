@@ -7,7 +7,7 @@ use crate::step::devices::DeviceFilter;
 use crate::wire::{Answers, CGROUP_MAGIC, CGROUP2_MAGIC, ConsoleLog, DeviceRule, State};
 use lxc_config::Config;
 use lxc_kernel::{Errno, process, pty};
-use lxc_plan::Namespaces;
+use lxc_plan::{IdmapPlan, Namespaces};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The container's init.
@@ -45,6 +45,8 @@ pub struct Live {
     pub init: Option<Init>,
     /// Namespaces it has of its own.
     pub namespaces: Namespaces,
+    /// Its user namespace, if that has maps of its own.
+    pub idmap: Option<IdmapPlan>,
     /// Its devpts.
     pub devpts: Option<OwnedFd>,
     /// Its ttys.

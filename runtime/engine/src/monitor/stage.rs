@@ -250,6 +250,7 @@ impl Monitor {
             cgroups,
             init: None,
             namespaces: Namespaces::default(),
+            idmap: None,
             devpts: None,
             ttys: Vec::new(),
             veths: Vec::new(),

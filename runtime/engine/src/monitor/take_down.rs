@@ -64,7 +64,7 @@ impl Monitor {
         }
         self.guest_socket = None;
         self.delete_named_veths();
-        if let Err(error) = self.drained(|monitor| monitor.live.cgroups.remove_payload()) {
+        if let Err(error) = self.drained(Monitor::remove_payload) {
             log::warn!("the container's cgroup stays behind: {error}");
         }
         self.unload_profile();

@@ -3,18 +3,19 @@
 use super::{HostWorld, tell_guest};
 use crate::failure::{Failure, FailureKind};
 use crate::guest::{self, GuestWorld};
-use crate::message::ToGuest;
+use crate::message::{self, Shift, ToGuest};
 use crate::monitor::{Init, Live, Monitor};
 use crate::step::mounts::io;
-use crate::step::{idmap, network};
+use crate::step::{idmap, idmapped_mount, network};
 use crate::undo::UndoStack;
+use lxc_config::IdmapSource;
 use lxc_kernel::netlink::Netlink;
 use lxc_kernel::process::{self, CloneSpec, Cloned};
 use lxc_kernel::seccomp::{self, Filter};
 use lxc_kernel::{Errno, Result, SysError, fd, file, procfs};
 use lxc_plan::{IdmapPlan, Namespaces, NicPlan, StartPlan, Step};
 use rustix::fs::{Mode, OFlags};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Largest seccomp policy read.
@@ -128,6 +129,33 @@ pub(super) fn write_idmap(
 ) -> std::result::Result<(), guest::Problem> {
     idmap::write(map, guest_pid(monitor)?)?;
     tell_guest(monitor, &ToGuest::Mapped).map_err(guest::Problem::Told)
+}
+
+/// Prepares the rootfs with its ids shifted and hands it to the guest.
+pub(super) fn shift_rootfs(source: &str, ids: &IdmapSource, monitor: &Monitor) -> Result<()> {
+    let tree = idmapped_mount::rootfs(source, ids, guest_pid(monitor)?)?;
+    say(monitor, &ToGuest::Rootfs, &[tree.as_fd()])
+}
+
+/// Shifts the ids of an entry's mount for the guest and tells it how that went.
+pub(super) fn shift_entry(asked: &Shift, tree: &OwnedFd, monitor: &Monitor) -> Result<()> {
+    let done = idmapped_mount::shift(asked, tree.as_fd(), guest_pid(monitor)?);
+    if let Err(error) = &done {
+        log::info!("the ids of a mount cannot be shifted: {error}");
+    }
+    let errno = done.err().map(|error| error.errno.raw_os_error());
+    say(monitor, &ToGuest::Shifted(errno), &[])
+}
+
+fn say(monitor: &Monitor, word: &ToGuest, fds: &[BorrowedFd<'_>]) -> Result<()> {
+    let Some(socket) = &monitor.guest_socket else {
+        return Ok(());
+    };
+    match message::send(socket.as_fd(), word, fds) {
+        // A guest that has died is told of by its own last word, or by its silence.
+        Err(error) if error.is(Errno::PIPE) => Ok(()),
+        sent => sent,
+    }
 }
 
 fn guest_pid(monitor: &Monitor) -> Result<i32> {

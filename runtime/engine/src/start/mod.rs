@@ -14,7 +14,7 @@ use crate::step::idmap;
 use crate::undo::UndoStack;
 use lxc_config::{Config, ConsolePath};
 use lxc_kernel::seccomp::Filter;
-use lxc_kernel::{Errno, Result, pty, pty::Pty};
+use lxc_kernel::{Errno, pty, pty::Pty};
 use lxc_plan::{
     HierarchyFact, HookKind, HookRun, Namespaces, Planned, Side, StartPlan, StartRequest, Step,
 };
@@ -45,6 +45,7 @@ pub fn start(
         log::warn!("{warning}");
     }
     monitor.live.namespaces = plan.namespaces;
+    monitor.live.idmap.clone_from(&plan.idmap);
     let mut undo = UndoStack::new();
     match carry_out(monitor, &plan, &mut undo) {
         Ok(()) => Ok(()),
@@ -209,7 +210,8 @@ fn act(
         Step::CreateInnerCgroup { name } => monitor.live.cgroups.create_inner(name)?,
         Step::CloneGuest { .. } => host::clone_guest(plan, monitor, world)?,
         Step::WriteIdmap(map) => host::write_idmap(map, monitor)?,
-        Step::GiveCgroup { group } => monitor.live.cgroups.give_to_group(*group),
+        Step::ShiftRootfs { source, ids } => host::shift_rootfs(source, ids, monitor)?,
+        Step::GiveCgroup { group } => monitor.give_cgroup(*group),
         Step::CreateVeth(veth) => host::create_veth(veth, plan, monitor, world, undo)?,
         Step::LimitDevice { file, value } => host::limit_device(file, value, &monitor.live)?,
         Step::AttachDeviceProgram(rules) => {
@@ -285,12 +287,5 @@ fn tell_guest(monitor: &Monitor, word: &ToGuest) -> std::result::Result<(), Fail
             Err(Failure::new(FailureKind::Monitor, "cannot talk to the guest").caused_by(&error))
         }
         _ => Ok(()),
-    }
-}
-
-impl Monitor {
-    /// Removes the container's cgroup, for undoing.
-    fn remove_payload(&mut self) -> Result<()> {
-        self.live.cgroups.remove_payload()
     }
 }
