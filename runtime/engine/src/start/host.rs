@@ -117,6 +117,7 @@ pub(super) fn clone_guest(
                 stdio: None,
                 stdio_only_terminals: false,
                 tty_names: Vec::new(),
+                label: None,
                 filter: world.filter.as_ref(),
                 hooks: &monitor.hooks,
                 last_kept_fd: crate::launch::last_kept_fd(),
@@ -197,6 +198,14 @@ pub(super) fn keep_namespaces(namespaces: Namespaces, monitor: &mut Monitor) -> 
         monitor.live.namespace_fds.push((name, fd));
     }
     Ok(())
+}
+
+/// Looks whether the guest runs under its label.
+pub(super) fn confirm_label(label: &lxc_plan::Label, live: &Live) -> Result<()> {
+    match &live.init {
+        Some(init) => crate::step::label::confirm(label, init.pid),
+        None => Err(SysError::new("open", "/proc/PID/attr", Errno::SRCH)),
+    }
 }
 
 pub(super) fn create_veth(
