@@ -304,7 +304,7 @@ mod tests {
             let directory = sh.create_temp_dir().unwrap();
             let place = directory.path();
             let head = "| id | what was broken | proof |\n|---|---|---|\n";
-            sh.write_file(place.join("scenarios/security.md"), format!("{head}{rows}"))
+            sh.write_file(place.join("runtime/security.md"), format!("{head}{rows}"))
                 .unwrap();
             sh.write_file(place.join("scenarios/hostile/a.toml"), "")
                 .unwrap();
@@ -316,28 +316,28 @@ mod tests {
                     | 3 | c | later: images |\n";
         assert_eq!(told(good), Vec::<String>::new());
         for (row, expected) in [
-            ("| 1 | a | |\n", "scenarios/security.md:3: 1 has no proof"),
+            ("| 1 | a | |\n", "runtime/security.md:3: 1 has no proof"),
             (
                 "| 1 | a | later: |\n",
-                "scenarios/security.md:3: 1 is for later",
+                "runtime/security.md:3: 1 is for later",
             ),
             (
                 "| 1 | a | `hostile/b.toml` |\n",
-                "scenarios/security.md:3: 1 names hostile/b.toml",
+                "runtime/security.md:3: 1 names hostile/b.toml",
             ),
             (
                 "| 1 | a | `runtime/x.rs::hold` |\n",
-                "scenarios/security.md:3: 1 names runtime/x.rs",
+                "runtime/security.md:3: 1 names runtime/x.rs",
             ),
             (
                 "| 1 | a | `runtime/x.rs` |\n",
-                "scenarios/security.md:3: 1 names runtime/x.rs",
+                "runtime/security.md:3: 1 names runtime/x.rs",
             ),
             (
                 "| 1 | a | later: x |\n| 1 | b | later: x |\n",
-                "scenarios/security.md:4: 1 stands",
+                "runtime/security.md:4: 1 stands",
             ),
-            ("", "scenarios/security.md: no row"),
+            ("", "runtime/security.md: no row"),
         ] {
             let told = told(row);
             assert!(

@@ -113,47 +113,61 @@ fn keys_of(key: &str, list: &[Located<CgroupSetting>]) -> String {
     named.join(", ")
 }
 
-/// What `lxc.mount.auto = cgroup…` mounts on /sys/fs/cgroup, if anything.
-pub fn view(values: &Values, facts: &HostFacts) -> Result<Option<CgroupView>, Refusal> {
+/// What `lxc.mount.auto = cgroup…` mounts on /sys/fs/cgroup, if anything; `own_namespace` = the guest
+/// has a cgroup namespace of its own.
+pub fn view(
+    values: &Values,
+    facts: &HostFacts,
+    own_namespace: bool,
+) -> Result<Option<CgroupView>, Refusal> {
     let Some(wanted) = values.mount_auto.cgroup else {
         return Ok(None);
     };
     let layout = facts.layout();
     let admin = keeps(&values.caps, SYS_ADMIN);
     let force = wanted.force || !admin || layout == Layout::Unified;
-    if facts.cgroup_namespace && !force {
+    if own_namespace && !force {
         // The guest's init mounts them itself; a cgroup namespace makes that safe.
         return Ok(None);
     }
-    let remedy = "leave out lxc.mount.auto = cgroup, or let the container's init mount cgroups";
-    if !facts.cgroup_namespace {
-        return Err(Refusal::not_yet(
-            "lxc.mount.auto = cgroup on a kernel without cgroup namespaces",
-            remedy,
-        ));
-    }
     let read_only = wanted.access == Some(CgroupAccess::Ro);
     let has_unified = facts.cgroups.iter().any(|h| h.unified);
-    match (layout, wanted.kind) {
-        (Layout::Unified, _) => Ok(Some(CgroupView::Unified { read_only })),
-        (_, CgroupMountKind::Unified) if has_unified => Ok(Some(CgroupView::Unified { read_only })),
-        (_, CgroupMountKind::Unified) => Err(Refusal::new(
+    let names_unified = wanted.kind == CgroupMountKind::Unified;
+    if names_unified && !has_unified {
+        return Err(Refusal::new(
             "lxc.mount.auto = cgroup2 needs a cgroup v2 hierarchy and this host has none",
             "mount cgroup2 on the host, or use lxc.mount.auto = cgroup",
-        )),
+        ));
+    }
+    match (layout, wanted.kind) {
         (Layout::None, _) => Ok(None),
+        (Layout::Unified, _) | (_, CgroupMountKind::Unified) if own_namespace => {
+            Ok(Some(CgroupView::Unified { read_only }))
+        }
+        // Mounted without a namespace it would be the whole host's.
+        (Layout::Unified, _) | (_, CgroupMountKind::Unified) => Err(Refusal::new(
+            "cgroup v2 can be mounted only for a container with a cgroup namespace of its own",
+            "leave cgroup out of lxc.namespace.keep, or leave cgroups out of lxc.mount.auto",
+        )),
+        (_, CgroupMountKind::Own) if !own_namespace => {
+            let access = wanted.access.unwrap_or(match admin {
+                true => CgroupAccess::Rw,
+                false => CgroupAccess::Mixed,
+            });
+            Ok(Some(CgroupView::Bound {
+                above_read_only: access != CgroupAccess::Rw,
+                read_only,
+            }))
+        }
         _ => {
-            let mut mounts = Vec::new();
-            for hierarchy in &facts.cgroups {
-                let name = hierarchy
-                    .mount
-                    .rsplit('/')
-                    .next()
-                    .unwrap_or_default()
-                    .to_string();
-                mounts.push((name, hierarchy.unified, hierarchy.controllers.clone()));
-            }
-            Ok(Some(CgroupView::Legacy { mounts, read_only }))
+            let mounts = facts.cgroups.iter().map(|hierarchy| {
+                let name = hierarchy.directory().to_string();
+                (name, hierarchy.unified, hierarchy.controllers.clone())
+            });
+            Ok(Some(CgroupView::Legacy {
+                mounts: mounts.collect(),
+                read_only,
+            }))
         }
     }
 }

@@ -65,7 +65,11 @@ pub fn options(values: &Values) -> Result<RootfsMountOptions, Refusal> {
     Ok(RootfsMountOptions {
         set: options.set,
         clear: options.clear,
-        propagation: options.propagation,
+        // The switch of the root makes every mount a peer in any case, and does not take one that
+        // is a peer already.
+        propagation: options
+            .propagation
+            .filter(|(wanted, _)| *wanted != Propagation::Shared),
         idmap: options.idmap.clone(),
         words: text.clone(),
     })

@@ -6,7 +6,9 @@ use crate::namespaces::Chosen;
 use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
 use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
-use crate::{IdmapPlan, cgroup, devices, idmap, mounts, namespaces, network, root, users};
+use crate::{
+    IdmapPlan, cgroup, devices, idmap, lsm, mounts, namespaces, network, root, settings, users,
+};
 
 /// CAP_NET_ADMIN.
 const NET_ADMIN: u32 = 12;
@@ -42,7 +44,6 @@ pub fn start(
     facts: &HostFacts,
     request: &StartRequest,
 ) -> Result<StartPlan, Refusal> {
-    lsm(values, facts)?;
     let idmap = idmap::choose(values, facts)?;
     users::check(values, facts.users.as_ref())?;
     let network = network::network(values)?;
@@ -50,12 +51,27 @@ pub fn start(
     let program = program(values, request, rootfs.is_some())?;
     let mut warnings = cgroup::ignored(values, facts);
 
+    let chosen = namespaces::choose(values, facts, network != Network::Shared)?;
+
     let Chosen {
         own: namespaces,
         unshared,
-    } = namespaces::choose(values, facts, network != Network::Shared)?;
+    } = chosen;
+    let network = match namespaces.has(Namespaces::NET) {
+        true => network,
+        false => {
+            warnings.extend(network::not_made(&network));
+            Network::Shared
+        }
+    };
+    let labels = lsm::labels(values, facts, request, namespaces)?;
+    warnings.extend(labels.warnings.iter().cloned());
 
     let mut steps = Steps::default();
+    if let Some(profile) = &labels.generated {
+        let origin = labels.label.as_ref().and_then(|(_, origin)| origin.clone());
+        steps.add(Side::Host, Step::LoadProfile(profile.clone()), origin);
+    }
     let idmap = idmap.filter(|_| namespaces.has(Namespaces::USER));
     host_steps(
         &mut steps,
@@ -65,16 +81,26 @@ pub fn start(
         rootfs.as_ref(),
         idmap.as_ref(),
     )?;
+    for (joined, origin) in namespaces::joined(values, facts)? {
+        let origin = format!("lxc.namespace.share.{}, {origin}", joined.name);
+        steps.add(Side::Host, Step::OpenNamespace(joined), Some(origin));
+    }
     steps.host(Step::CloneGuest { namespaces });
     if let Some(map) = &idmap {
         let origin = values.idmap.first();
         let origin = origin.map(|first| format!("lxc.idmap, {}", first.origin));
         steps.add(Side::Host, Step::WriteIdmap(map.clone()), origin);
     }
+    shifted_rootfs(&mut steps, values, facts, rootfs.as_ref())?;
+    if values.sched_core {
+        core_scheduling(&mut steps, facts)?;
+    }
+    steps.0.extend(settings::proc_steps(values, facts)?);
     let nics = match network {
         Network::Shared => Vec::new(),
         Network::Own { veths, nics } => {
             for veth in veths {
+                for_root(&veth, values, facts)?;
                 let origin = format!("lxc.net.{}", veth.index);
                 steps.add(Side::HostBeside, Step::CreateVeth(veth), Some(origin));
             }
@@ -88,10 +114,14 @@ pub fn start(
         request,
         &rootfs,
         nics,
-        unshared,
+        chosen,
         idmap.as_ref(),
+        &labels,
         &mut warnings,
     )?;
+    if let Some((label, _)) = labels.label {
+        steps.add(Side::HostAtReady, Step::ConfirmLabel(label), None);
+    }
     ready_steps(&mut steps, values, facts, &mut warnings)?;
     steps.guest(Step::Exec(program));
 
@@ -128,6 +158,43 @@ impl Steps {
     }
 }
 
+/// An ordinary user may not make network devices of the host.
+fn for_root(veth: &crate::VethPlan, values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
+    if facts.euid == 0 {
+        return Ok(());
+    }
+    let key = format!("lxc.net.{}.type", veth.index);
+    let refusal = Refusal::not_yet(
+        "a network device (veth) for an ordinary user's container",
+        "use the types empty or none, or start the container as root",
+    );
+    let device = values.net.iter().find(|it| it.index == veth.index);
+    Err(match device {
+        Some(device) => refusal.at(&key, &device.origin),
+        None => refusal,
+    })
+}
+
+/// The rootfs with shifted ids is the monitor's to make, as soon as there is a user namespace.
+fn shifted_rootfs(
+    steps: &mut Steps,
+    values: &Values,
+    facts: &HostFacts,
+    rootfs: Option<&(String, String)>,
+) -> Result<(), Refusal> {
+    let (Some((source, _)), Some(options)) = (rootfs, &values.rootfs.options) else {
+        return Ok(());
+    };
+    if let Some(ids) = &options.options.idmap {
+        idmap::check_shift(ids, values, facts)
+            .map_err(|refusal| refusal.at("lxc.rootfs.options", &options.origin))?;
+        let origin = Some(format!("lxc.rootfs.options, {}", options.origin));
+        let (source, ids) = (source.clone(), ids.clone());
+        steps.add(Side::Host, Step::ShiftRootfs { source, ids }, origin);
+    }
+    Ok(())
+}
+
 /// Before the guest exists: whatever can fail without a guest fails here, cheaply.
 fn host_steps(
     steps: &mut Steps,
@@ -138,7 +205,7 @@ fn host_steps(
     idmap: Option<&IdmapPlan>,
 ) -> Result<(), Refusal> {
     if let Some(profile) = &values.seccomp_profile
-        && !facts.confined
+        && loads_filter(values, facts)
     {
         let path = profile.value.clone();
         let origin = format!("lxc.seccomp.profile, {}", profile.origin);
@@ -224,15 +291,23 @@ fn guest_steps(
     request: &StartRequest,
     rootfs: &Option<(String, String)>,
     nics: Vec<crate::NicPlan>,
-    unshared: Namespaces,
+    chosen: Chosen,
     idmap: Option<&IdmapPlan>,
+    labels: &lsm::Labels,
     warnings: &mut Vec<String>,
 ) -> Result<(), Refusal> {
+    let Chosen {
+        own: namespaces,
+        unshared,
+    } = chosen;
     let own_root = rootfs.is_some();
     let autodev = values.autodev.enabled && own_root;
     if facts.layout() != Layout::None || unshared.has(Namespaces::CGROUP) {
         let new_namespace = unshared.has(Namespaces::CGROUP);
         steps.guest(Step::EnterCgroup { new_namespace });
+    }
+    if namespaces.has(Namespaces::TIME) {
+        steps.guest(Step::NewTimeNamespace(settings::clock_offsets(values)));
     }
     if let Some(map) = idmap {
         // Not before: entering cgroups takes who the monitor is.
@@ -241,7 +316,12 @@ fn guest_steps(
             new_network: unshared.has(Namespaces::NET),
         });
     }
-    steps.guest(Step::IsolateMounts);
+    if namespaces.has(Namespaces::MNT) {
+        steps.guest(Step::IsolateMounts);
+    }
+    if let Some((label, _)) = &labels.label {
+        steps.guest(Step::OpenLabelFile(label.module));
+    }
     if let Some((source, target)) = rootfs {
         steps.hooks(Side::Guest, HookKind::PreMount, values);
         let step = Step::MountRootfs {
@@ -256,14 +336,24 @@ fn guest_steps(
             .map(|p| format!("lxc.rootfs.path, {}", p.origin));
         steps.add(Side::Guest, step, origin);
     }
-    if let Some(name) = &values.uts_name {
+    if let Some(name) = values
+        .uts_name
+        .as_ref()
+        .filter(|_| namespaces.has(Namespaces::UTS))
+    {
         steps.add(
             Side::Guest,
             Step::SetHostname(name.clone()),
             Some("lxc.uts.name".into()),
         );
     }
-    steps.guest(Step::NewKeyring);
+    if let Some(keyring) = &labels.keyring {
+        let origin = Some("lxc.selinux.context.keyring".to_string());
+        steps.add(Side::Guest, Step::LabelKeyring(keyring.clone()), origin);
+    }
+    if !values.keyring_session {
+        steps.guest(Step::NewKeyring);
+    }
     if autodev {
         steps.guest(Step::MountDev {
             size: match values.autodev.tmpfs_size {
@@ -287,7 +377,8 @@ fn guest_steps(
     steps
         .0
         .extend(mounts::entries(values, facts, request, warnings)?);
-    if let Some(view) = cgroup::view(values, facts)? {
+    let own_cgroups = namespaces.has(Namespaces::CGROUP);
+    if let Some(view) = cgroup::view(values, facts, own_cgroups)? {
         steps.add(
             Side::Guest,
             Step::MountCgroups(view),
@@ -299,7 +390,7 @@ fn guest_steps(
         steps.hooks(Side::Guest, HookKind::Autodev, values);
         steps.guest(Step::PopulateDev);
     }
-    terminals(steps, values, request, own_root);
+    terminals(steps, values, request, own_root)?;
     if !nics.is_empty() {
         // Late, so that the host's netlink work runs beside the guest's mounts.
         steps.add(
@@ -308,6 +399,8 @@ fn guest_steps(
             Some("lxc.net".into()),
         );
     }
+    // With the network's devices there and the host's /proc still in reach.
+    steps.0.extend(settings::sysctl_steps(values, facts)?);
     if own_root {
         steps.guest(Step::SwitchRoot);
         if let Some(shared) = &values.mount_auto.shmounts {
@@ -334,6 +427,9 @@ fn guest_steps(
         let origin = Some("lxc.cap".to_string());
         steps.add(Side::Guest, Step::DropCapabilities(dropped), origin);
     }
+    if let Some((label, origin)) = &labels.label {
+        steps.add(Side::Guest, Step::SetLabel(label.clone()), origin.clone());
+    }
     if values.no_new_privs {
         steps.add(
             Side::Guest,
@@ -342,13 +438,14 @@ fn guest_steps(
         );
     }
     if let Some(profile) = &values.seccomp_profile {
-        if facts.confined {
+        if loads_filter(values, facts) {
+            steps.guest(Step::LoadSeccomp);
+        } else {
             warnings.push(format!(
-                "the monitor already runs under a seccomp filter: {} is not loaded",
+                "the monitor already runs under a seccomp filter: {} is not loaded \
+                 (lxc.seccomp.allow_nesting = 1 loads it nevertheless)",
                 profile.value
             ));
-        } else {
-            steps.guest(Step::LoadSeccomp);
         }
     }
     steps.hooks(Side::Guest, HookKind::Start, values);
@@ -368,6 +465,25 @@ fn ready_steps(
         device_steps(steps, Side::HostAtReady, values, facts)?;
     }
     steps.hooks(Side::HostAtReady, HookKind::StartHost, values);
+    steps.0.extend(settings::limit_steps(values));
+    Ok(())
+}
+
+/// A filter on top of another only where that is asked for.
+fn loads_filter(values: &Values, facts: &HostFacts) -> bool {
+    !facts.confined || values.seccomp_allow_nesting
+}
+
+fn core_scheduling(steps: &mut Steps, facts: &HostFacts) -> Result<(), Refusal> {
+    if !facts.kernel.core_scheduling {
+        return Err(Refusal::new(
+            "lxc.sched.core = 1 asks for core scheduling, and this kernel does not support it (Linux \
+             5.14, CONFIG_SCHED_CORE)",
+            "remove lxc.sched.core",
+        ));
+    }
+    let origin = Some("lxc.sched.core".to_string());
+    steps.add(Side::HostBeside, Step::NewSchedulingCookie, origin);
     Ok(())
 }
 
@@ -425,7 +541,12 @@ fn console_from_guest(values: &Values, own_root: bool) -> bool {
     values.pty_max > 1 && own_root
 }
 
-fn terminals(steps: &mut Steps, values: &Values, request: &StartRequest, own_root: bool) {
+fn terminals(
+    steps: &mut Steps,
+    values: &Values,
+    request: &StartRequest,
+    own_root: bool,
+) -> Result<(), Refusal> {
     let ttys = if request.mini_init { 0 } else { values.tty_max };
     let pty_max = values.pty_max;
     if own_root && (pty_max > 0 || ttys > 0) {
@@ -443,28 +564,28 @@ fn terminals(steps: &mut Steps, values: &Values, request: &StartRequest, own_roo
         console_is_stdio: console && (request.foreground || from_guest),
         only_terminals: request.mini_init && request.foreground,
         ttys: if own_root { ttys } else { 0 },
-        dir: values.tty_dir.clone(),
+        dir: tty_dir(values)?,
         keep_devpts: pty_max > 0,
     }));
     if own_root {
         steps.guest(Step::LinkDev);
     }
+    Ok(())
 }
 
-/// Refuses confinement that was asked for and cannot be given, rather than running without it.
-fn lsm(values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
-    if !facts.apparmor {
-        return Ok(());
+/// The directory of the terminals: one directly below /dev, as LXC has it.
+fn tty_dir(values: &Values) -> Result<Option<String>, Refusal> {
+    let Some(written) = &values.tty_dir else {
+        return Ok(None);
+    };
+    let name = written.trim_end_matches('/');
+    if name.is_empty() || name == "." || name == ".." || name.contains('/') {
+        return Err(Refusal::new(
+            format!("lxc.tty.dir = {written} is no directory directly below /dev"),
+            "write a name without slashes, such as lxc",
+        ));
     }
-    let remedy = "set lxc.apparmor.profile = unconfined to start without a profile of its own";
-    match &values.apparmor.profile {
-        Some(profile) if matches!(profile.value.as_str(), "unconfined" | "unchanged") => Ok(()),
-        Some(profile) => {
-            let what = format!("the AppArmor profile '{}'", profile.value);
-            Err(Refusal::not_yet(&what, remedy).at("lxc.apparmor.profile", &profile.origin))
-        }
-        None => Err(Refusal::not_yet("LXC's default AppArmor profile", remedy)),
-    }
+    Ok(Some(name.to_string()))
 }
 
 /// Program, arguments and environment of init.
@@ -501,18 +622,40 @@ fn program(values: &Values, request: &StartRequest, own_root: bool) -> Result<Pr
         argv.push("/sbin/init".into());
     }
     let mut env: Vec<(String, String)> = Vec::new();
-    for var in &values.environment {
+    for var in values.environment.iter().chain(&values.environment_runtime) {
         env.retain(|(name, _)| *name != var.value.name);
         env.push((var.value.name.clone(), var.value.value.clone()));
     }
     env.retain(|(name, _)| name != "container");
     env.push(("container".into(), "lxc".into()));
+    for (key, id) in [
+        ("lxc.init.uid", values.init.uid),
+        ("lxc.init.gid", values.init.gid),
+    ]
+    .into_iter()
+    .chain(
+        values
+            .init
+            .groups
+            .iter()
+            .map(|group| ("lxc.init.groups", *group)),
+    ) {
+        if id == u32::MAX {
+            return Err(Refusal::new(
+                format!("{key} = {id} is no id: it is what 'unchanged' is called to the kernel"),
+                "name another",
+            ));
+        }
+    }
+    let groups = &values.init.groups;
     Ok(Program {
         argv,
         env,
         cwd: values.init.cwd.as_ref().map(|c| c.value.clone()),
         uid: values.init.uid,
         gid: values.init.gid,
+        groups: (!groups.is_empty()).then(|| groups.clone()),
+        death_signal: values.monitor.pdeath,
         mini_init: request.mini_init,
     })
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::tree::Tree;
 
-/// The table; scenarios are named relative to its folder.
-const TABLE: &str = "scenarios/security.md";
+/// The table, and the folder that the names of its scenarios begin in.
+const TABLE: &str = "runtime/security.md";
 const FOLDER: &str = "scenarios/";
 
 /// Each row names tests or scenarios that exist, or says `later: AREA`; no id stands twice.

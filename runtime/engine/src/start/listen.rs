@@ -1,6 +1,6 @@
 //! What the guest says while it sets itself up, and what its silence means.
 
-use super::{HostWorld, act, each, tell_guest};
+use super::{HostWorld, act, each, host, tell_guest};
 use crate::console::Console;
 use crate::failure::{Failure, FailureKind};
 use crate::message::{self, FromGuest, ToGuest};
@@ -40,6 +40,8 @@ pub(super) fn listen_to_guest(
             match hear(monitor, world).map_err(lost)? {
                 Heard::Nothing => {}
                 Heard::Ready => {
+                    // What the guest made itself exists only now.
+                    host::keep_namespaces(plan.unshared, monitor).map_err(lost)?;
                     each(plan, Side::HostAtReady, |step| {
                         act(step, plan, monitor, world, undo)
                     })?;
@@ -148,6 +150,12 @@ fn hear(monitor: &mut Monitor, world: &mut HostWorld) -> Result<Heard> {
         FromGuest::Network => {
             world.network = fds.into_iter().next();
             keep_network(monitor, world)?;
+            Ok(Heard::Nothing)
+        }
+        FromGuest::Shift(asked) => {
+            let missing = || SysError::new("recvmsg", "no mount came along", Errno::BADMSG);
+            let tree = fds.into_iter().next().ok_or_else(missing)?;
+            super::host::shift_entry(&asked, &tree, monitor)?;
             Ok(Heard::Nothing)
         }
         FromGuest::NicNames(names) => {

@@ -160,6 +160,20 @@ impl Cgroups {
         Ok(true)
     }
 
+    /// The cgroup that holds the container's processes, in each hierarchy: its path below the
+    /// hierarchy's mount, its directory.
+    pub fn payloads(&self) -> impl Iterator<Item = (&HierarchyFact, String, BorrowedFd<'_>)> {
+        self.places.iter().filter_map(|place| {
+            let payload = place.payload.as_ref()?;
+            let mut path = format!("{}/{}", place.fact.base, self.payload_name());
+            if let (Some(_), Some(inner)) = (&payload.inner, &self.names.inner) {
+                path = format!("{path}/{inner}");
+            }
+            let path = path.trim_matches('/').to_string();
+            Some((&place.fact, path, payload.container()))
+        })
+    }
+
     /// The directory a monitor is born in on v2.
     pub fn monitor_unified(&self) -> Option<BorrowedFd<'_>> {
         let place = self.places.iter().find(|p| p.fact.unified)?;

@@ -1,16 +1,17 @@
-//! proc, sysfs, cgroups and what the configuration mounts. Every target is a descriptor that was
+//! proc, sysfs and what the configuration mounts. Every target is a descriptor that was
 //! resolved inside the rootfs once; the mount is moved onto that descriptor.
 
 use crate::guest::GuestWorld;
+use crate::step::idmapped_mount;
 use lxc_config::{Bind, Create, MountEntry, MountOptions, ProcMode, SysMode, attr};
 use lxc_kernel::{Errno, Result, SysError, file, inroot::Root, mount};
-use lxc_plan::{CgroupView, PlannedMount};
+use lxc_plan::PlannedMount;
 use rustix::fs::FileType;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// What proc and sysfs are mounted with.
-const LOCKED_DOWN: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
+pub const LOCKED_DOWN: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
 
 const READ_ONLY: mount::Change = mount::Change {
     set: attr::RDONLY,
@@ -107,6 +108,7 @@ fn present(found: Result<OwnedFd>) -> Result<Option<OwnedFd>> {
 pub fn entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()> {
     match attach_entry(planned, world) {
         Err(error) if planned.entry.options.optional => {
+            mount::abandon_prepared();
             world.note(2, format!("skipped {}: {error}", planned.shown()));
             Ok(())
         }
@@ -118,6 +120,7 @@ fn attach_entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()
     let options = &planned.entry.options;
     // The source first: without one, nothing is created in the rootfs.
     let mounted = source_of(&planned.entry, world)?;
+    idmapped_mount::ask(&planned.entry, &mounted, world)?;
     let root = world.root()?;
     let target = match options.create {
         Some(Create::Dir) => root.mkdirs(&planned.target, 0o755)?,
@@ -224,44 +227,6 @@ fn prepare_overlay(fstype: &str, data: &[String]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// /sys/fs/cgroup, when the container's init is not left to mount it.
-pub fn cgroups(view: &CgroupView, world: &mut GuestWorld<'_>) -> Result<()> {
-    let target = world.root()?.resolve_nofollow("sys/fs/cgroup")?;
-    let read_only = |ro: &bool| if *ro { attr::RDONLY } else { 0 };
-    match view {
-        CgroupView::Unified { read_only: ro } => {
-            let attrs = LOCKED_DOWN | read_only(ro);
-            let mounted = mount::new_mount("cgroup2", Some("cgroup2"), &[], attrs)?;
-            mount::attach(mounted.as_fd(), target.as_fd())
-        }
-        CgroupView::Legacy {
-            mounts,
-            read_only: ro,
-        } => {
-            let options = ["mode=755".to_string(), "size=10240k".to_string()];
-            let tmpfs = mount::new_mount("tmpfs", Some("cgroup_root"), &options, LOCKED_DOWN)?;
-            mount::attach(tmpfs.as_fd(), target.as_fd())?;
-            let inside = Root::from_fd(tmpfs);
-            for (name, unified, controllers) in mounts {
-                let place = inside.mkdirs(name, 0o755)?;
-                let fstype = if *unified { "cgroup2" } else { "cgroup" };
-                let mounted = if *unified {
-                    mount::new_mount(fstype, Some(fstype), &[], LOCKED_DOWN | read_only(ro))?
-                } else {
-                    // A hierarchy without controllers is named; the kernel wants `none` beside it.
-                    let mut options = controllers.clone();
-                    if controllers.iter().all(|c| c.starts_with("name=")) {
-                        options.insert(0, "none".into());
-                    }
-                    mount::new_mount(fstype, Some(fstype), &options, LOCKED_DOWN | read_only(ro))?
-                };
-                mount::attach(mounted.as_fd(), place.as_fd())?;
-            }
-            Ok(())
-        }
-    }
 }
 
 /// An error of the standard library in the kernel crate's words.

@@ -2,7 +2,7 @@
 //! wants directories, trees that change while they are used, programs that reach for the host.
 //!
 //! What is asked for works inside the root or fails with the step's sentence; the host stays as it was.
-//! Which row of the catalogue of known attacks each test answers stands in `scenarios/security.md`.
+//! Which row of the catalogue of known attacks each test answers stands in `runtime/security.md`.
 
 #[path = "../support/mod.rs"]
 mod support;

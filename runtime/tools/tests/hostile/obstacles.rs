@@ -16,7 +16,7 @@ struct Target {
     path: &'static str,
     /// Lines of configuration that make it a target; `SENTINEL` filled in.
     lines: &'static str,
-    /// What the sentence of a start that fails there contains.
+    /// What the sentence of a start that fails there contains; one of these, cut at `|`.
     step: &'static str,
     /// Inside a container that started, this script tells that the step did what it should.
     proof: &'static str,
@@ -29,8 +29,10 @@ const LONGEST: &str = concat!(
     "0123456789012345678901234567890123456789012345678901234"
 );
 
-/// What lies in the way: its name in the golden file, and how it is put there.
-const OBSTACLES: &[(&str, fn(&'static str) -> Vec<Plant>)] = &[
+/// What lies in the way of a path: its name in the golden file, and how it is put there.
+type Obstacle = (&'static str, fn(&'static str) -> Vec<Plant>);
+
+const OBSTACLES: &[Obstacle] = &[
     ("link to the host's directory", |path| {
         vec![Link(path, "SENTINEL")]
     }),
@@ -89,7 +91,8 @@ const DEV_PROC_SYS: &[Target] = &[
     },
     Target {
         path: "sys/fs/cgroup",
-        lines: "lxc.mount.auto =\nlxc.mount.auto = proc cgroup",
+        // By force: with a namespace of cgroups it is left to the init to mount them, as with LXC.
+        lines: "lxc.mount.auto =\nlxc.mount.auto = proc cgroup:mixed:force",
         step: "mount cgroups on /sys/fs/cgroup",
         proof: "grep -q ' /sys/fs/cgroup[ /]' /proc/self/mounts",
     },
@@ -111,43 +114,43 @@ const OWN_DEV: &[Target] = &[
     Target {
         path: "dev/pts",
         lines: "lxc.autodev = 0",
-        step: "on /dev/pts",
+        step: "on /dev/pts|on /dev/shm",
         proof: "grep -q ' /dev/pts devpts ' /proc/self/mounts",
     },
     Target {
         path: "dev/ptmx",
         lines: "lxc.autodev = 0\nlxc.pty.max = 8",
-        step: "on /dev/pts",
+        step: "on /dev/pts|on /dev/shm",
         proof: "test -c /dev/ptmx && exec 3<>/dev/ptmx",
     },
     Target {
         path: "dev/console",
         lines: "lxc.autodev = 0",
-        step: "set up the console",
+        step: "set up the console|on /dev/shm",
         proof: "test -c /dev/console",
     },
     Target {
         path: "dev/tty1",
         lines: "lxc.autodev = 0\nlxc.tty.max = 1",
-        step: "set up the console",
+        step: "set up the console|on /dev/shm",
         proof: "test -c /dev/tty1",
     },
     Target {
         path: "dev/lxc",
         lines: "lxc.autodev = 0\nlxc.tty.dir = lxc\nlxc.tty.max = 1",
-        step: "set up the console",
+        step: "set up the console|on /dev/shm",
         proof: "test -c /dev/lxc/tty1 -a -c /dev/lxc/console -a -c /dev/console",
     },
     Target {
         path: "dev/lxc/tty1",
         lines: "lxc.autodev = 0\nlxc.tty.dir = lxc\nlxc.tty.max = 1",
-        step: "set up the console",
+        step: "set up the console|on /dev/shm",
         proof: "test -c /dev/lxc/tty1",
     },
     Target {
         path: "dev/stdin",
         lines: "lxc.autodev = 0",
-        step: "link /dev/fd",
+        step: "link /dev/fd|on /dev/shm",
         proof: "true",
     },
 ];
@@ -202,24 +205,24 @@ const INIT: &[Target] = &[
         path: "above/cwd",
         lines: "lxc.init.cwd = /above/cwd\nlxc.init.cmd = /bin/sleep 1000",
         step: "execute /bin/sleep",
-        proof: "! ls -d /proc/1/cwd/../sentinel 2>/dev/null",
-    },
-    Target {
-        path: "etc/passwd",
-        lines: "lxc.init.cmd = /bin/sleep 1000",
-        step: "",
-        proof: "true",
+        proof: "! test -e /proc/1/cwd/file",
     },
 ];
 
-/// What happened, without what is different on every run.
-fn said(scene: &Scene, ran: &Ran) -> String {
-    let first = ran.stderr.lines().next().unwrap_or_default();
-    let root = scene.lab.files();
-    let root = root.parent().expect("it lies in the laboratory");
-    first
-        .replace(&root.display().to_string(), "LAB")
-        .replace(&scene.name, "NAME")
+/// Why it failed, in a word: the errno of the call, or the sentence when no call was made.
+fn why(scene: &Scene, ran: &Ran) -> String {
+    let errno = |line: &str| {
+        let (_, errno) = line.rsplit_once(" = ")?;
+        let name = errno.split(' ').next()?;
+        let is_one = name.len() > 2 && name.starts_with('E');
+        (is_one && name.bytes().all(|byte| byte.is_ascii_uppercase())).then(|| name.to_owned())
+    };
+    let sentence = || {
+        let first = ran.stderr.lines().next().unwrap_or_default();
+        let first = first.split(" (lxc.").next().unwrap_or_default();
+        first.replace(&scene.name, "NAME")
+    };
+    ran.stderr.lines().find_map(errno).unwrap_or_else(sentence)
 }
 
 fn every_obstacle(test: &str, targets: &[Target]) -> Option<String> {
@@ -252,12 +255,10 @@ fn outcome(scene: &Scene, target: &Target, started: &Ran, told: &str) -> String 
             "works".to_owned()
         }
         1 => {
-            let sentence = said(scene, started);
-            assert!(
-                sentence.contains(target.step),
-                "the step is not named\n{told}"
-            );
-            sentence
+            let sentence = started.stderr.lines().next().unwrap_or_default();
+            let named = target.step.split('|').any(|step| sentence.contains(step));
+            assert!(named, "the step is not named\n{told}");
+            why(scene, started)
         }
         _ => panic!("neither works nor fails\n{told}"),
     };
