@@ -208,7 +208,10 @@ impl Monitor {
             let ends = matches!(signal, libc::SIGTERM | libc::SIGINT | libc::SIGQUIT);
             if let Some(group) = self.hook_group.filter(|_| ends) {
                 log::info!("passing signal {signal} on to the hook that runs");
-                process::signal_group(group, signal)?;
+                // One that has become another user's cannot be ended by us; the start waits for it then.
+                if let Err(error) = process::signal_group(group, signal) {
+                    log::warn!("{error}");
+                }
                 continue;
             }
             log::info!("passing signal {signal} on to init");

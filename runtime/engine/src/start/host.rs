@@ -197,6 +197,12 @@ pub(super) fn keep_namespaces(namespaces: Namespaces, monitor: &mut Monitor) -> 
         let fd = proc.open_ns(init.pid, name)?;
         monitor.live.namespace_fds.push((name, fd));
     }
+    // Hooks get them in LXC's order, whenever they were made.
+    let place = |name: &str| Namespaces::ALL.iter().position(|(known, _)| *known == name);
+    monitor
+        .live
+        .namespace_fds
+        .sort_by_key(|(name, _)| place(name));
     Ok(())
 }
 
