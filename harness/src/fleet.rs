@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lxc_guest::protocol::{Reply, Request};
 
 use crate::image::turn::{self, InUse};
-use crate::image::{self, Cache, Initramfs, Kernel, KernelFiles, Payload};
+use crate::image::{self, Cache, Initramfs, Kernel, KernelFiles, Package, Payload};
 use crate::machine::{Accel, Lost, Machine, Qemu, Spec};
 use crate::story::Guest;
 use crate::verdict::{Booted, How, Place, layout_name};
@@ -39,6 +39,9 @@ pub struct Fleet {
     failed: Mutex<BTreeMap<String, String>>,
     /// Debian's LXC as it is in the machines, or why it is not.
     pub peer: Result<String, String>,
+    /// Why machines have less of Debian's packages than they should. Scenarios ask for what is not
+    /// there by `needs`, and could not run.
+    pub lacks: Vec<String>,
     started: AtomicUsize,
 }
 
@@ -77,6 +80,7 @@ impl Fleet {
     /// Why there can be no machine at all, in a sentence with a remedy.
     pub fn gather(
         kernels: Vec<Kernel>,
+        packages: &[Package],
         cache: &Path,
         agent: &Path,
         prefix: &Path,
@@ -94,7 +98,20 @@ impl Fleet {
         if peer.is_ok() {
             payload = peers;
         }
+        let mut lacks = Vec::new();
+        for package in packages {
+            let mut more = payload.clone();
+            let added = cache
+                .add_package(package, &mut more, &|text| println!("{text}"))
+                .map_err(|error| error.to_string())
+                .and_then(|()| image::add_libraries(&mut more));
+            match added {
+                Ok(()) => payload = more,
+                Err(why) => lacks.push(why),
+            }
+        }
         Ok(Fleet {
+            lacks,
             qemu,
             cache,
             kernels,
@@ -144,8 +161,8 @@ impl Fleet {
             .kernels
             .iter()
             .find(|kernel| kernel.name == place.kernel);
-        let kernel = known.ok_or_else(|| format!("there is no kernel {}", place.kernel))?;
-        let kernel = self.kernel(kernel, progress)?;
+        let known = known.ok_or_else(|| format!("there is no kernel {}", place.kernel))?;
+        let kernel = self.kernel(known, progress)?;
         let initramfs = self
             .cache
             .initramfs(&kernel, &self.agent, &self.payload)
@@ -156,6 +173,7 @@ impl Fleet {
             place.layout,
             self.serial(place).0.clone(),
         );
+        spec.append.clone_from(&known.parameters);
         spec.accel = *self
             .accel
             .get_or_init(|| Accel::choose(&self.qemu, &spec, RESTORE));
@@ -178,12 +196,12 @@ impl Fleet {
     /// mirror that does not answer takes minutes to be given up.
     fn kernel(&self, kernel: &Kernel, progress: &dyn Fn(&str)) -> Result<KernelFiles, String> {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(why) = failed.get(&kernel.name) {
+        if let Some(why) = failed.get(&kernel.image) {
             return Err(why.clone());
         }
         let files = self.cache.kernel(kernel, progress);
         files.map_err(|error| {
-            failed.insert(kernel.name.clone(), error.to_string());
+            failed.insert(kernel.image.clone(), error.to_string());
             error.to_string()
         })
     }

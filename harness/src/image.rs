@@ -25,6 +25,7 @@ mod initramfs;
 mod list;
 mod mirror;
 mod modules;
+mod packages;
 mod payload;
 mod relock;
 mod subject;
@@ -39,13 +40,14 @@ use std::path::{Path, PathBuf};
 
 pub use initramfs::Initramfs;
 pub use list::{Kernel, Wrong, kernels};
+pub use packages::{Package, packages};
 pub use payload::Payload;
 pub use relock::relock;
-pub use subject::{debian_lxc, ours};
+pub use subject::{add_libraries, debian_lxc, ours};
 pub use unpacked::KernelFiles;
 
 use digest::Memory;
-use fetch::Apt;
+use fetch::{Apt, Order};
 use turn::Turn;
 
 /// Why something cannot be had, in one sentence with a remedy.
@@ -95,18 +97,18 @@ impl Cache {
         kernel: &Kernel,
         progress: &dyn Fn(&str),
     ) -> Result<KernelFiles, Unavailable> {
-        let _turn = self.turn(&kernel.name, progress)?;
+        let _turn = self.turn(&kernel.image, progress)?;
         let place = unpacked::place(&self.dir.join("kernels"), kernel);
         if !place.exists() {
             self.unpack(kernel, &place, progress)?;
         }
-        let checked = unpacked::check(&kernel.name, &place, &self.memory).or_else(|reason| {
+        let checked = unpacked::check(&kernel.image, &place, &self.memory).or_else(|reason| {
             progress(&format!(
                 "{} is damaged ({reason}): made anew",
                 place.display()
             ));
             self.unpack(kernel, &place, progress)?;
-            let again = unpacked::check(&kernel.name, &place, &self.memory);
+            let again = unpacked::check(&kernel.image, &place, &self.memory);
             again.map_err(|what| Unavailable(format!("{}: {what}", place.display())))
         });
         self.memory.save();
@@ -145,20 +147,28 @@ impl Cache {
         place: &Path,
         progress: &dyn Fn(&str),
     ) -> Result<(), Unavailable> {
-        let tmp = self.empty_tmp(&kernel.name)?;
+        let tmp = self.empty_tmp(&kernel.image)?;
         let debs = self.dir.join("debs");
-        let packages = fetch::packages(&self.apt, kernel, &debs, &tmp.0, progress)?;
-        progress(&format!("unpacking the kernel {}", kernel.name));
+        let order = Order {
+            of: &format!("the kernel {}", kernel.image),
+            suite: &kernel.suite,
+            packages: &kernel.packages,
+        };
+        let packages = fetch::packages(&self.apt, &order, &debs, &tmp.0, progress)?;
+        progress(&format!("unpacking the kernel {}", kernel.image));
         let new = tmp.0.join("kernel");
         fs::create_dir(&new).map_err(|error| unusable(&new, &error))?;
         unpacked::make(kernel, &packages, &new).map_err(|what| {
-            Unavailable(format!("the kernel {} cannot be used: {what}", kernel.name))
+            Unavailable(format!(
+                "the kernel {} cannot be used: {what}",
+                kernel.image
+            ))
         })?;
         // A damaged one; and what older lists of packages and modules left behind.
         let _ = fs::remove_dir_all(place);
         fs::rename(&new, place).map_err(|error| unusable(place, &error))?;
         unpacked::learn(place, &self.memory);
-        prune(&self.dir.join("kernels"), &kernel.name, place);
+        prune(&self.dir.join("kernels"), &kernel.image, place);
         Ok(())
     }
 

@@ -47,7 +47,8 @@ fn act() -> Result<u8, Vec<String>> {
         Some(_) => return Ok(0),
         None => {}
     }
-    let fleet = fleet(&options, kernels);
+    let packages = image::packages(root).map_err(|wrong| one(wrong.to_string()))?;
+    let fleet = fleet(&options, kernels, &packages);
     let jobs = options.jobs.unwrap_or_else(cores);
     let report = run::play(&matrix, &fleet, jobs);
     print!("{}", report.text());
@@ -57,9 +58,15 @@ fn act() -> Result<u8, Vec<String>> {
     Ok(report.exit_status())
 }
 
-fn fleet(options: &Options, kernels: Vec<image::Kernel>) -> Result<Fleet, String> {
+fn fleet(
+    options: &Options,
+    kernels: Vec<image::Kernel>,
+    packages: &[image::Package],
+) -> Result<Fleet, String> {
     match (&options.cache, &options.agent, &options.prefix) {
-        (Some(cache), Some(agent), Some(prefix)) => Fleet::gather(kernels, cache, agent, prefix),
+        (Some(cache), Some(agent), Some(prefix)) => {
+            Fleet::gather(kernels, packages, cache, agent, prefix)
+        }
         _ => Err("--cache, --agent and --prefix are needed; use: cargo xtask vm-test".to_owned()),
     }
 }

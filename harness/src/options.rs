@@ -9,10 +9,11 @@ pub const HELP: &str = "\
 Usage: cargo xtask vm-test [OPTION…]
 
 Boots kernels under QEMU, runs the scenarios in them, prints one table with three verdicts.
+Without options: every kernel with the layouts and subjects that vm-images/kernels.toml says.
 
-  --kernel K       only this kernel (6.1, newest, oldest); may be repeated; `all`: every locked one
+  --kernel K       only this kernel (6.1, newest, oldest); may be repeated; `all`: every one
   --cgroup LAYOUT  only this layout of cgroups: v2, hybrid or v1; may be repeated
-                   (without it: v2 and hybrid)
+                   (without it: v2 and hybrid of a kernel that is named, else those of the file)
   --scenario GLOB  only scenarios whose area/name matches; may be repeated
   --subject S      only this subject: ours or debian-lxc; may be repeated
   --ci             the subset that `cargo xtask test` runs: two kernels, scenarios marked for it
@@ -32,7 +33,7 @@ Exit status: 0 nothing failed, 1 something failed, 2 bad arguments or scenarios,
 pub struct Options {
     /// Names of kernels; none = the default set.
     pub kernels: Vec<String>,
-    /// Layouts; none = v2 and hybrid.
+    /// Layouts; none = v2 and hybrid of named kernels, each one's own of others.
     pub layouts: Vec<Layout>,
     /// Globs on scenarios; none = all.
     pub scenarios: Vec<String>,

@@ -13,11 +13,11 @@ use crate::fleet::{Berth, Fleet};
 use crate::image::Kernel;
 use crate::options::Options;
 use crate::report::{self, Report};
-use crate::scenario::{Scenario, Subject, Way};
+use crate::scenario::{self, Scenario, Subject, Way};
 use crate::story::{self, Ending};
 use crate::verdict::{Booted, Difference, How, Place, Times, Told, Verdict};
 
-/// Machines that are asked when nothing else is said.
+/// With which layouts a kernel is tried that was named, when none was.
 const LAYOUTS: [Layout; 2] = [Layout::V2, Layout::Hybrid];
 
 /// What is to be done: the chosen part of kernels × layouts × scenarios × ways.
@@ -45,32 +45,25 @@ impl<'a> Matrix<'a> {
         kernels: &[Kernel],
         scenarios: &'a [Scenario],
     ) -> Result<Matrix<'a>, String> {
-        let kernels = chosen_kernels(options, kernels)?;
+        let all = kernels;
+        let kernels = chosen_kernels(options, all)?;
         let subjects = chosen_subjects(options)?;
         let meant = chosen_scenarios(options, scenarios)?;
-        let layouts: BTreeSet<Layout> = match options.layouts.is_empty() {
-            true => LAYOUTS.into(),
-            false => options.layouts.iter().copied().collect(),
-        };
         let mut columns = Vec::new();
         for kernel in kernels {
-            for layout in &layouts {
-                let place = Place {
-                    kernel: kernel.to_owned(),
-                    layout: *layout,
-                };
-                let cells: Vec<_> = meant
-                    .iter()
-                    .filter(|scenario| scenario.applies(kernel, *layout))
-                    .flat_map(|scenario| {
-                        let ways = story::ways(scenario, &subjects);
-                        ways.into_iter().map(move |way| (*scenario, way))
-                    })
-                    .collect();
-                if !cells.is_empty() {
-                    columns.push(Column { place, cells });
-                }
+            for layout in layouts(options, kernel) {
+                let subjects = subjects_on(options, kernel, layout, &subjects);
+                let column = Column::of(kernel, layout, &meant, &subjects);
+                columns.extend((!column.cells.is_empty()).then_some(column));
             }
+        }
+        let whole = options.kernels.is_empty()
+            && options.layouts.is_empty()
+            && options.scenarios.is_empty()
+            && options.subjects.is_empty()
+            && !options.ci;
+        if whole {
+            add_lonely(&mut columns, all, &meant, &subjects);
         }
         let played: BTreeSet<String> = columns
             .iter()
@@ -81,11 +74,7 @@ impl<'a> Matrix<'a> {
         Ok(Matrix {
             never: never.filter(|id| !played.contains(id)).collect(),
             columns,
-            whole: options.kernels.is_empty()
-                && options.layouts.is_empty()
-                && options.scenarios.is_empty()
-                && options.subjects.is_empty()
-                && !options.ci,
+            whole,
         })
     }
 
@@ -100,17 +89,94 @@ impl<'a> Matrix<'a> {
     }
 }
 
-fn chosen_kernels<'k>(options: &Options, kernels: &'k [Kernel]) -> Result<Vec<&'k str>, String> {
+impl<'a> Column<'a> {
+    /// All that is meant and says something there.
+    fn of(
+        kernel: &Kernel,
+        layout: Layout,
+        meant: &[&'a Scenario],
+        subjects: &[Subject],
+    ) -> Column<'a> {
+        let there = meant
+            .iter()
+            .filter(|scenario| scenario.applies(&kernel.name, layout));
+        let cells = there.flat_map(|scenario| {
+            let ways = story::ways(scenario, subjects);
+            ways.into_iter().map(move |way| (*scenario, way))
+        });
+        let cells = cells.collect();
+        let kernel = kernel.name.clone();
+        Column {
+            place: Place { kernel, layout },
+            cells,
+        }
+    }
+}
+
+/// Gives a scenario that no machine of the matrix is asked for the first that it says something about.
+fn add_lonely<'a>(
+    columns: &mut Vec<Column<'a>>,
+    kernels: &[Kernel],
+    meant: &[&'a Scenario],
+    subjects: &[Subject],
+) {
+    for scenario in meant {
+        let mut cells = columns.iter().flat_map(|column| &column.cells);
+        if cells.any(|(played, _)| played.id() == scenario.id()) {
+            continue;
+        }
+        let places = kernels.iter().flat_map(|kernel| {
+            let layouts = [Layout::V2, Layout::Hybrid, Layout::V1];
+            layouts.map(|layout| (kernel, layout))
+        });
+        let mut own =
+            places.map(|(kernel, layout)| Column::of(kernel, layout, &[scenario], subjects));
+        let Some(own) = own.find(|column| !column.cells.is_empty()) else {
+            continue;
+        };
+        match columns.iter_mut().find(|column| column.place == own.place) {
+            Some(column) => column.cells.extend(own.cells),
+            None => columns.push(own),
+        }
+    }
+}
+
+/// The layouts of a kernel's machines.
+fn layouts(options: &Options, kernel: &Kernel) -> BTreeSet<Layout> {
+    if !options.layouts.is_empty() {
+        return options.layouts.iter().copied().collect();
+    }
+    match options.kernels.is_empty() {
+        false => LAYOUTS.into(),
+        true => kernel.layouts.iter().copied().collect(),
+    }
+}
+
+/// Who is tried on a machine: what Debian's LXC does differs little from one to the next.
+fn subjects_on(
+    options: &Options,
+    kernel: &Kernel,
+    layout: Layout,
+    subjects: &[Subject],
+) -> Vec<Subject> {
+    let named = [&options.subjects, &options.kernels, &options.scenarios];
+    let everybody = kernel.peers.contains(&layout) || named.iter().any(|words| !words.is_empty());
+    let meant = |subject: &&Subject| everybody || **subject == Subject::Ours;
+    subjects.iter().filter(meant).copied().collect()
+}
+
+fn chosen_kernels<'k>(options: &Options, kernels: &'k [Kernel]) -> Result<Vec<&'k Kernel>, String> {
     let wanted = |kernel: &Kernel| match (options.ci, options.kernels.is_empty()) {
         (_, false) => options
             .kernels
             .iter()
             .any(|word| word == &kernel.name || word == "all"),
         (true, true) => kernel.in_ci,
-        (false, true) => kernel.by_default,
+        (false, true) => !kernel.layouts.is_empty(),
     };
     let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
-    let ends = [("oldest", names.first()), ("newest", names.last())];
+    let series: Vec<&str> = scenario::series(&names).collect();
+    let ends = [("oldest", series.first()), ("newest", series.last())];
     let mut chosen: BTreeSet<&str> = kernels
         .iter()
         .filter(|kernel| wanted(kernel))
@@ -130,10 +196,8 @@ fn chosen_kernels<'k>(options: &Options, kernels: &'k [Kernel]) -> Result<Vec<&'
         }
     }
     // Oldest first, as they stand in the file: 5.10 comes before 5.9 in no alphabet.
-    Ok(names
-        .into_iter()
-        .filter(|name| chosen.contains(name))
-        .collect())
+    let chosen = |kernel: &&Kernel| chosen.contains(kernel.name.as_str());
+    Ok(kernels.iter().filter(chosen).collect())
 }
 
 fn chosen_subjects(options: &Options) -> Result<Vec<Subject>, String> {
@@ -300,10 +364,15 @@ fn subjects(fleet: &Result<Fleet, String>) -> Vec<(String, String)> {
         Ok(version) => version.clone(),
         Err(why) => format!("not here: {why}"),
     };
-    vec![
+    let lacks = fleet.lacks.iter();
+    let lacks = lacks.map(|why| ("machines lack".to_owned(), why.clone()));
+    [
         (Subject::DebianLxc.name().to_owned(), peer),
         ("QEMU".to_owned(), fleet.qemu_version().to_owned()),
     ]
+    .into_iter()
+    .chain(lacks)
+    .collect()
 }
 
 /// Shows what happens and keeps it. On a terminal the passed ones share one line.

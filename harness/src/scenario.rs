@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use lxc_guest::protocol::{Container, Feature, Layout};
+use lxc_guest::protocol::{Container, Feature, Layout, Placed, User};
 use serde::Deserialize;
 
 pub use self::act::{Act, state_question};
@@ -27,6 +27,7 @@ pub use self::expect::{Ending, Expected, Text};
 pub use self::judge::{Judged, Seen, judge};
 pub use self::left::{Allowed, Leftovers, leftovers};
 pub use self::load::{Wrong, load};
+pub use self::requirement::series;
 
 /// One behaviour: what is set up, what is done, what it must bring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +50,12 @@ pub struct Scenario {
     pub ways: Vec<Way>,
     /// Does it belong to the subset that every test run runs?
     pub ci: bool,
+    /// Files of the machine itself that are written before the first step.
+    pub files: Vec<Placed>,
     /// What is made before the first step.
     pub containers: Vec<Container>,
+    /// Shell lines that are run in rootfs before the first step.
+    pub prepared: Vec<Prepared>,
     /// What is done, in this order.
     pub steps: Vec<Step>,
     /// What may be left behind, by the subjects everywhere and by this scenario.
@@ -184,6 +189,17 @@ impl fmt::Display for Way {
     }
 }
 
+/// Shell lines that change a container's rootfs once it is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Where they stand: `scenarios/start/a-name.toml:12`.
+    pub at: String,
+    /// The rootfs, where they are run by root; the first that fails ends them.
+    pub rootfs: String,
+    /// The lines.
+    pub script: String,
+}
+
 /// One thing that is done, and what it must bring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -197,6 +213,8 @@ pub struct Step {
     pub within: Duration,
     /// Only this subject takes it.
     pub only: Option<Subject>,
+    /// Who does it.
+    pub user: User,
     expected: Expected,
     ours: Expected,
     debian_lxc: Expected,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use lxc_guest::protocol::{Census, Feature, LXCPATH, Ran, Reply, Request, Run};
+use lxc_guest::protocol::{Census, Ended, Feature, Ran, Reply, Request, Run, User};
 
 use crate::scenario::{Judged, Scenario, Seen, Step, Subject, Way};
 use crate::scenario::{judge, leftovers, state_question};
@@ -102,11 +102,24 @@ impl<G: Guest> Story<'_, G> {
     /// Up to the first step; gives the machine as it then is.
     fn beginning(&mut self) -> Result<Census, Verdict> {
         self.needs()?;
-        for container in &self.scenario.containers {
-            let request = Request::Prepare(container.clone());
+        let scenario = self.scenario;
+        let files = scenario.files.iter().cloned().map(Request::Place);
+        let containers = scenario.containers.iter().cloned().map(Request::Prepare);
+        for request in files.chain(containers) {
             match self.ask(&request, ANSWER)? {
                 Reply::Done => {}
                 other => return Err(out_of_turn(&request, other)),
+            }
+        }
+        for prepared in &scenario.prepared {
+            let script = format!("cd \"$0\"\n{}", prepared.script);
+            let words = ["sh", "-ec", &script, &prepared.rootfs];
+            let argv = words.map(String::from).into();
+            let ran = self.run(argv, User::Root, "", ANSWER)?;
+            if ran.ended != Ended::Exit(0) {
+                let at = &prepared.at;
+                let what = format!("{at}: prepare ended with {:?}: {}", ran.ended, ran.stderr);
+                return Err(Verdict::Failed(what));
             }
         }
         self.census(&Request::Census, ANSWER)
@@ -139,10 +152,11 @@ impl<G: Guest> Story<'_, G> {
     fn steps(&mut self) -> Result<(), Verdict> {
         let scenario = self.scenario;
         for step in scenario.steps_of(self.way.subject) {
-            let ran = self.run(step.act.argv(self.way.door), &step.stdin, step.within)?;
+            let argv = step.act.argv(self.way.door);
+            let ran = self.run(argv, step.user, &step.stdin, step.within)?;
             let mut states = BTreeMap::new();
             for name in step.asked(self.way.subject) {
-                let answer = self.run(state_question(self.way.door, name), "", STATE)?;
+                let answer = self.run(state_question(self.way.door, name), step.user, "", STATE)?;
                 states.insert(name.to_owned(), answer);
             }
             let seen = Seen { ran, states };
@@ -206,10 +220,17 @@ impl<G: Guest> Story<'_, G> {
         }
     }
 
-    fn run(&mut self, argv: Vec<String>, stdin: &str, limit: Duration) -> Result<Ran, Verdict> {
+    fn run(
+        &mut self,
+        argv: Vec<String>,
+        user: User,
+        stdin: &str,
+        limit: Duration,
+    ) -> Result<Ran, Verdict> {
         let request = Request::Run(Run {
             argv,
-            environment: environment(self.way),
+            user,
+            environment: environment(self.way, user),
             stdin: stdin.to_owned(),
             limit_ms: whole_ms(limit),
         });
@@ -234,20 +255,23 @@ impl<G: Guest> Story<'_, G> {
 }
 
 /// What every step finds in its environment.
-fn environment(way: Way) -> BTreeMap<String, String> {
+fn environment(way: Way, user: User) -> BTreeMap<String, String> {
     let path = way.path();
     let words = [
-        ("HOME", "/root"),
-        ("LXCPATH", LXCPATH),
+        ("HOME", user.home()),
+        ("LXCPATH", user.lxcpath()),
         ("PATH", &path),
         ("SUBJECT", way.subject.name()),
         ("TERM", "linux"),
-        ("USER", "root"),
+        ("USER", user.name()),
     ];
     let library = way.library_path().map(|path| ("LD_LIBRARY_PATH", path));
+    let runtime = user.runtime_directory();
+    let runtime = runtime.map(|path| ("XDG_RUNTIME_DIR", path));
     words
         .into_iter()
         .chain(library)
+        .chain(runtime)
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
 }

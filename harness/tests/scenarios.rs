@@ -35,7 +35,7 @@ fn the_repositorys_scenarios_are_right() {
         assert!(!scenario.kernels.is_empty(), "{}", scenario.file);
     }
     let in_ci = scenarios.iter().filter(|scenario| scenario.ci).count();
-    // Each costs some seconds of every test run.
+    // Each costs some seconds of every test run: two kernels, three machines.
     assert!(
         (12..=40).contains(&in_ci),
         "{in_ci} scenarios belong to every test run"
@@ -84,16 +84,19 @@ fn every_container_that_is_started_is_ended() {
 #[test]
 fn a_shell_understands_every_script() {
     for scenario in scenarios(&root().join("scenarios")) {
-        for step in &scenario.steps {
-            let Act::Run(script) = &step.act else {
-                continue;
-            };
+        let steps = scenario.steps.iter().filter_map(|step| match &step.act {
+            Act::Run(script) => Some((&step.at, script)),
+            _ => None,
+        });
+        let prepared = scenario.prepared.iter();
+        let prepared = prepared.map(|prepared| (&prepared.at, &prepared.script));
+        for (at, script) in steps.chain(prepared) {
             let ran = Command::new("sh")
                 .args(["-n", "-c", script])
                 .output()
                 .unwrap();
             let said = String::from_utf8_lossy(&ran.stderr);
-            assert!(ran.status.success(), "{}: {said}", step.at);
+            assert!(ran.status.success(), "{at}: {said}");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use lxc_guest::protocol::{LAYOUT_PARAMETER, Layout};
 use rustix::mount::{MountFlags, mount_remount};
 
+use crate::parameters;
 use crate::setup::filesystem;
 use crate::trouble::{Calling, Outcome};
 
@@ -27,12 +28,7 @@ pub fn layout() -> Outcome<Layout> {
 }
 
 fn asked(line: &str) -> Outcome<Layout> {
-    let value = line
-        .split_whitespace()
-        .filter_map(|word| word.split_once('='))
-        .rfind(|(name, _)| *name == LAYOUT_PARAMETER)
-        .map(|(_, value)| value);
-    match value {
+    match parameters::value_in(line, LAYOUT_PARAMETER) {
         Some("v1") => Ok(Layout::V1),
         Some("hybrid") => Ok(Layout::Hybrid),
         Some("v2") => Ok(Layout::V2),

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 
 use crate::processes;
 use crate::trouble::{Calling, Outcome, Told};
+use crate::users::Session;
 use crate::watch::Watch;
 
 /// A shell's answers for a command that is not there, or is and cannot be executed.
@@ -33,6 +34,7 @@ pub fn run(watch: &mut Watch, run: &Run) -> Outcome<Ran> {
     if argv.is_empty() {
         return Err("there is no program to run: argv is empty".to_owned());
     }
+    let session = Session::of(run.user)?;
     let stdin = input(&run.stdin)?;
     let (stdout, stdout_writer) = output()?;
     let (stderr, stderr_writer) = output()?;
@@ -47,7 +49,7 @@ pub fn run(watch: &mut Watch, run: &Run) -> Outcome<Ran> {
         Cloned::Parent { pid, .. } => pid,
         Cloned::Child => {
             let ends = [stdin.as_fd(), stdout_writer.as_fd(), stderr_writer.as_fd()];
-            become_program(ends, &argv, &environment)
+            become_program(ends, &session, &argv, &environment)
         }
     };
     drop((stdin, stdout_writer, stderr_writer));
@@ -122,14 +124,20 @@ fn kill_session(session: i32) -> Outcome {
 }
 
 /// The child's way to its program; reasons why not go to its stderr.
-fn become_program(ends: [BorrowedFd; 3], argv: &[CString], environment: &[CString]) -> ! {
+fn become_program(
+    ends: [BorrowedFd; 3],
+    session: &Session,
+    argv: &[CString],
+    environment: &[CString],
+) -> ! {
     let prepared = || {
         setsid()?;
         for (number, end) in ends.into_iter().enumerate() {
             fd::place_at(end, number as i32)?;
         }
         signals::reset_handlers();
-        signals::empty_mask()
+        signals::empty_mask()?;
+        session.begin()
     };
     let error = match prepared() {
         Ok(()) => exec(argv, environment),

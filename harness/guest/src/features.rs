@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use lxc_guest::protocol::Feature;
+use lxc_guest::protocol::{Feature, User};
 use lxc_kernel::process::{self, CloneSpec, Cloned, clone_process, exit_now};
 use lxc_kernel::seccomp;
 use lxc_kernel::{Errno, SysError, errno_name};
@@ -40,6 +41,7 @@ pub fn probe(watch: &mut Watch, wanted: &[Feature]) -> Vec<Option<String>> {
 fn one(watch: &mut Watch, feature: Feature) -> Had {
     match feature {
         Feature::IdmappedMounts => filesystem::idmap(watch),
+        Feature::IdmappedTmpfs => filesystem::idmapped_tmpfs(watch),
         Feature::Openat2 => openat2(),
         Feature::CloneIntoCgroup => cgroup::clone_into(watch),
         Feature::Pidfd => pidfd(),
@@ -59,6 +61,17 @@ fn one(watch: &mut Watch, feature: Feature) -> Had {
         }),
         Feature::TimeNamespace => in_child(watch, NEW_TIME, || Ok(())),
         Feature::UserNamespace => in_child(watch, NEW_USER, map_root),
+        Feature::UnprivilegedUserNamespace => in_child(watch, 0, || {
+            let nobody_special = User::Alice.id();
+            process::set_ids(nobody_special, nobody_special).map_err(why)?;
+            process::unshare(NEW_USER).map_err(why)
+        }),
+        Feature::Uidmap => uidmap(),
+        Feature::LxcTests => is_here("/usr/bin/lxc-test-exit-code"),
+        Feature::Bash => is_here("/bin/bash"),
+        Feature::GnuCoreutils => is_here("/opt/gnu/bin/mktemp"),
+        Feature::Apparmor => apparmor(),
+        Feature::ApparmorParser => apparmor_parser(),
         Feature::Seccomp => in_child(watch, 0, filter),
     }
 }
@@ -131,6 +144,40 @@ fn openat2() -> Had {
         .map_err(|errno| failed("openat2", errno))
 }
 
+/// Whether the programs that write ordinary users' id maps are there, and may.
+fn uidmap() -> Had {
+    const SET_USER_ID: u32 = 0o4000;
+    for program in ["/usr/bin/newuidmap", "/usr/bin/newgidmap"] {
+        let metadata = fs::metadata(program).map_err(|error| file_failed(program, error))?;
+        if metadata.uid() != 0 || metadata.mode() & SET_USER_ID == 0 {
+            return Err(format!("{program} does not run as root"));
+        }
+    }
+    Ok(())
+}
+
+fn is_here(path: &str) -> Had {
+    fs::metadata(path)
+        .map(drop)
+        .map_err(|error| file_failed(path, error))
+}
+
+fn apparmor() -> Had {
+    const SWITCH: &str = "/sys/module/apparmor/parameters/enabled";
+    let text = fs::read_to_string(SWITCH).map_err(|error| file_failed(SWITCH, error))?;
+    match text.trim() {
+        "Y" => Ok(()),
+        other => Err(format!("{SWITCH}: {other}")),
+    }
+}
+
+fn apparmor_parser() -> Had {
+    const PARSER: &str = "/sbin/apparmor_parser";
+    fs::metadata(PARSER)
+        .map(drop)
+        .map_err(|error| file_failed(PARSER, error))
+}
+
 fn pidfd() -> Had {
     let me = process::pidfd_open(std::process::id().cast_signed()).map_err(why)?;
     process::pidfd_signal(me.as_fd(), 0).map_err(why)
@@ -150,7 +197,13 @@ fn map_root() -> Had {
 }
 
 /// Has the kernel refuse a call, with an errno that it would not give by itself.
+///
+/// Where one is in force before anything ran, what programs see of theirs is not what it would be.
 fn filter() -> Had {
+    let status = fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
+    if status.lines().any(|line| line == "Seccomp:\t2") {
+        return Err("the machine has a filter of its own, for an older table".to_owned());
+    }
     const REFUSAL: i32 = 77;
     let text = format!("2\ndenylist\nsethostname errno {REFUSAL}\n");
     let policy = seccomp::parse(&text).map_err(|error| error.to_string())?;

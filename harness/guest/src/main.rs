@@ -12,12 +12,15 @@ mod children;
 mod console;
 mod features;
 mod modules;
+mod parameters;
 mod port;
 mod prepare;
 mod processes;
 mod serve;
 mod setup;
+mod table;
 mod trouble;
+mod users;
 mod watch;
 
 use std::path::Path;
@@ -56,12 +59,14 @@ fn main() -> ExitCode {
 fn machine(init_at_ms: u64) -> Outcome<std::convert::Infallible> {
     setup::root()?;
     setup::mounts()?;
+    table::cut()?;
     let index = Index::read()?;
     // Asked for first: the kernel finds the port in the background while the rest is set up.
     let wanted = port::Wanted::new(&index)?;
     let layout = cgroups::layout()?;
     cgroups::mount(layout)?;
     setup::rest()?;
+    users::settle()?;
     index.load_known("overlay")?;
     let port = wanted.found()?;
     Agent::new(port, layout, init_at_ms)?.serve()

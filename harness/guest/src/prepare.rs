@@ -2,12 +2,13 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
-use lxc_guest::protocol::{Container, LXCPATH, Rootfs};
+use lxc_guest::protocol::{Container, Placed, Rootfs, User};
 
 use crate::trouble::{Calling, Outcome};
+use crate::users;
 
 /// Where the image has busybox under all its names.
 const BINS: [&str; 4] = ["/bin", "/sbin", "/usr/bin", "/usr/sbin"];
@@ -89,13 +90,15 @@ impl Kitchen {
 
     /// Makes a container's directory and all in it; nothing of it stays if that fails.
     pub fn prepare(&self, container: &Container) -> Outcome {
-        let directory = place(Path::new(LXCPATH), &container.name)?;
+        let directory = home_of(Path::new(container.owner.lxcpath()), &container.name)?;
         for path in container.files.keys() {
             inside(path)?;
         }
         // A container that is there may run, and its links lead anywhere.
         fs::create_dir(&directory).calling("mkdir", directory.display())?;
-        let made = self.fill(container, &directory);
+        let made = self
+            .fill(container, &directory)
+            .and_then(|()| give(container, &directory));
         if made.is_err() {
             // The first failure is the one to be told.
             let _ = fs::remove_dir_all(&directory);
@@ -121,12 +124,7 @@ impl Kitchen {
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).calling("mkdir", parent.display())?;
             }
-            let mode = if content.starts_with("#!") {
-                0o755
-            } else {
-                0o644
-            };
-            file(&path, mode, content.as_bytes())?;
+            file(&path, mode(content), content.as_bytes())?;
         }
         Ok(())
     }
@@ -155,6 +153,54 @@ impl Kitchen {
     }
 }
 
+/// Writes a file outside of containers.
+pub fn place(placed: &Placed) -> Outcome {
+    let path = Path::new(&placed.path);
+    let parents: Vec<&Path> = path
+        .ancestors()
+        .skip(1)
+        .take_while(|parent| !parent.exists())
+        .collect();
+    for parent in parents.into_iter().rev() {
+        fs::create_dir(parent).calling("mkdir", parent.display())?;
+        users::give(parent, placed.owner.id())?;
+    }
+    file(path, mode(&placed.content), placed.content.as_bytes())?;
+    users::give(path, placed.owner.id())
+}
+
+/// A script can be run.
+fn mode(content: &str) -> u32 {
+    if content.starts_with("#!") {
+        0o755
+    } else {
+        0o644
+    }
+}
+
+/// Gives the container to its owner, and its rootfs to the ids that its map begins with.
+fn give(container: &Container, directory: &Path) -> Outcome {
+    let owner = container.owner.id();
+    if container.owner == User::Root && container.shift == 0 {
+        return Ok(());
+    }
+    let rootfs = directory.join("rootfs");
+    users::each(directory, &mut |path, metadata| match container.shift {
+        shift if shift > 0 && path.starts_with(&rootfs) => {
+            // A file of two names is met twice.
+            let moved = |id: u32| {
+                if id < shift {
+                    id.saturating_add(shift)
+                } else {
+                    id
+                }
+            };
+            users::give_both(path, moved(metadata.uid()), moved(metadata.gid()))
+        }
+        _ => users::give(path, owner),
+    })
+}
+
 fn file(path: &Path, mode: u32, content: &[u8]) -> Outcome {
     let write = || -> io::Result<()> {
         fs::write(path, content)?;
@@ -164,7 +210,7 @@ fn file(path: &Path, mode: u32, content: &[u8]) -> Outcome {
 }
 
 /// A container's directory, if its name is one path component.
-fn place(lxcpath: &Path, name: &str) -> Outcome<PathBuf> {
+fn home_of(lxcpath: &Path, name: &str) -> Outcome<PathBuf> {
     let odd = name.contains('/') || name.chars().any(char::is_control);
     match name {
         "" | "." | ".." => Err(format!("{name:?} is no container's name")),
@@ -191,9 +237,12 @@ mod tests {
     #[test]
     fn names_and_paths_stay_inside() {
         for name in ["", ".", "..", "a/b", "/", "a\nb"] {
-            assert!(place(Path::new("/l"), name).is_err(), "{name:?}");
+            assert!(home_of(Path::new("/l"), name).is_err(), "{name:?}");
         }
-        assert_eq!(place(Path::new("/l"), "a.b").unwrap(), Path::new("/l/a.b"));
+        assert_eq!(
+            home_of(Path::new("/l"), "a.b").unwrap(),
+            Path::new("/l/a.b")
+        );
         for path in ["", "/etc/passwd", "../x", "a/../b", "a/", "."] {
             assert!(inside(path).is_err(), "{path:?}");
         }

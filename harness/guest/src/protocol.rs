@@ -12,6 +12,9 @@ pub const PORT: &str = "lxc.harness";
 /// The kernel parameter that says how cgroups are mounted: `lxc.cgroup=v1|hybrid|v2`.
 pub const LAYOUT_PARAMETER: &str = "lxc.cgroup";
 
+/// The kernel parameter that takes away system calls: `lxc.table=5.4` leaves those that Linux 5.4 has.
+pub const TABLE_PARAMETER: &str = "lxc.table";
+
 /// Directory of all containers in the machine.
 pub const LXCPATH: &str = "/var/lib/lxc";
 
@@ -33,6 +36,72 @@ pub enum Layout {
     V2,
 }
 
+/// Who does something in the machine.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum User {
+    /// Everything is root's.
+    #[default]
+    Root,
+    /// She has ids for containers in /etc/subuid and /etc/subgid, and in every hierarchy a cgroup
+    /// that is given to her.
+    Alice,
+    /// He has neither.
+    Bob,
+}
+
+impl User {
+    /// All of them.
+    pub const ALL: [User; 3] = [User::Root, User::Alice, User::Bob];
+
+    /// As /etc/passwd has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            User::Root => "root",
+            User::Alice => "alice",
+            User::Bob => "bob",
+        }
+    }
+
+    /// The user's number, and the number of the user's only group.
+    pub fn id(self) -> u32 {
+        match self {
+            User::Root => 0,
+            User::Alice => 1000,
+            User::Bob => 1001,
+        }
+    }
+
+    /// Where the user is at home.
+    pub fn home(self) -> &'static str {
+        match self {
+            User::Root => "/root",
+            User::Alice => "/home/alice",
+            User::Bob => "/home/bob",
+        }
+    }
+
+    /// Where LXC keeps this user's containers.
+    pub fn lxcpath(self) -> &'static str {
+        match self {
+            User::Root => LXCPATH,
+            User::Alice => "/home/alice/.local/share/lxc",
+            User::Bob => "/home/bob/.local/share/lxc",
+        }
+    }
+
+    /// What a session of an ordinary user calls `XDG_RUNTIME_DIR`.
+    pub fn runtime_directory(self) -> Option<&'static str> {
+        match self {
+            User::Root => None,
+            User::Alice => Some("/run/user/1000"),
+            User::Bob => Some("/run/user/1001"),
+        }
+    }
+}
+
 /// What the agent is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
@@ -40,6 +109,8 @@ pub enum Request {
     Hello,
     /// Make a container's directory, config and rootfs. Answered by [`Reply::Done`].
     Prepare(Container),
+    /// Write a file outside of containers. Answered by [`Reply::Done`].
+    Place(Placed),
     /// Run a program to its end. Answered by [`Reply::Ran`].
     Run(Run),
     /// Does the kernel have these? Answered by [`Reply::Probed`], in their order.
@@ -63,6 +134,7 @@ impl fmt::Display for Request {
         match self {
             Request::Hello => f.write_str("Hello"),
             Request::Prepare(container) => write!(f, "Prepare ({})", container.name),
+            Request::Place(placed) => write!(f, "Place ({})", placed.path),
             Request::Run(run) => write!(f, "Run ({})", run.argv.join(" ")),
             Request::Probe(_) => f.write_str("Probe"),
             Request::Census => f.write_str("Census"),
@@ -103,7 +175,18 @@ pub struct Hello {
     pub ready_at_ms: u64,
 }
 
-/// One container to be made below [`LXCPATH`].
+/// A file of the machine itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Absolute. Directories that are missing above it are made.
+    pub path: String,
+    /// All of it. Executable when it begins `#!`.
+    pub content: String,
+    /// Whose it is; the directories made for it too.
+    pub owner: User,
+}
+
+/// One container to be made below its owner's [`lxcpath`](User::lxcpath).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
     /// Its name; one path component.
@@ -114,6 +197,11 @@ pub struct Container {
     pub rootfs: Rootfs,
     /// More files: path below the container's directory → content. Executable when it begins `#!`.
     pub files: BTreeMap<String, String>,
+    /// Whose it is.
+    pub owner: User,
+    /// Added to the owners of all that is in the rootfs: the first id of the container's map.
+    /// With 0 the rootfs belongs to `owner`.
+    pub shift: u32,
 }
 
 /// What a container's rootfs holds.
@@ -134,6 +222,8 @@ pub enum Rootfs {
 pub struct Run {
     /// Its words; the first is looked up in `environment`'s PATH.
     pub argv: Vec<String>,
+    /// As whom: with that user's ids and no other groups, at home, in that user's cgroup.
+    pub user: User,
     /// Its whole environment.
     pub environment: BTreeMap<String, String>,
     /// What it reads; nothing = /dev/null.
@@ -218,10 +308,26 @@ pub enum Feature {
     Overlay,
     /// Overlay mounts inside a user namespace.
     OverlayInUserns,
+    /// An id-mapped mount of a tmpfs, which is what everything in a machine lies on.
+    IdmappedTmpfs,
     /// Time namespaces.
     TimeNamespace,
     /// User namespaces.
     UserNamespace,
+    /// User namespaces that ordinary users may make.
+    UnprivilegedUserNamespace,
+    /// newuidmap and newgidmap.
+    Uidmap,
+    /// Debian's test scripts for LXC.
+    LxcTests,
+    /// The shell that most of those are written for.
+    Bash,
+    /// GNU's programs below /opt/gnu, where those ask for more than busybox can.
+    GnuCoreutils,
+    /// AppArmor, switched on.
+    Apparmor,
+    /// The program that loads AppArmor's profiles.
+    ApparmorParser,
     /// Seccomp filters.
     Seccomp,
 }

@@ -8,7 +8,7 @@ use crate::census::Witness;
 use crate::children;
 use crate::features;
 use crate::port::Port;
-use crate::prepare::Kitchen;
+use crate::prepare::{self, Kitchen};
 use crate::since_boot_ms;
 use crate::trouble::Outcome;
 use crate::watch::Watch;
@@ -59,6 +59,10 @@ impl Agent {
             Request::Hello => Reply::Hello(self.hello.clone()),
             Request::Prepare(container) => {
                 self.kitchen.prepare(&container)?;
+                Reply::Done
+            }
+            Request::Place(placed) => {
+                prepare::place(&placed)?;
                 Reply::Done
             }
             Request::Run(run) => Reply::Ran(children::run(&mut self.watch, &run)?),

@@ -60,8 +60,11 @@ impl Scene {
         fs::set_permissions(dir.path().join("apt"), mode).unwrap();
         let kernel = Kernel {
             name: "6.1".to_string(),
-            by_default: true,
+            layouts: Vec::new(),
+            peers: Vec::new(),
             in_ci: false,
+            image: "6.1".to_string(),
+            parameters: Vec::new(),
             suite: "testos-security".to_string(),
             packages: vec![package(dir.path(), "linux-6.1.0-x", "6.1-1")],
             modules: Wanted {
@@ -498,14 +501,23 @@ fn the_lock_is_written_anew_with_what_the_mirror_has() {
     fs::write(root.join("vm-images/kernels.toml"), toml).unwrap();
     let modules = "required = []\noptional = []\n";
     fs::write(root.join("vm-images/modules.toml"), modules).unwrap();
+    let extra = "[[package]]\nname = \"l\"\nsuite = \"testos-security\"\ntake = [\"/a\"]\n";
+    fs::write(root.join("vm-images/packages.toml"), extra).unwrap();
     let sha = digest::of_bytes(b"");
-    let stanza = |n| format!("Package: l-6.1.{n}\nVersion: {n}\nSize: 5\nSHA256: {sha}\n\n");
-    fs::write(scene.path("mirror/available"), stanza(9) + &stanza(10)).unwrap();
+    let stanza = |name: &str, version: u32| {
+        format!("Package: {name}\nVersion: {version}\nSize: 5\nSHA256: {sha}\n\n")
+    };
+    let all = [("l-6.1.9", 9), ("l-6.1.10", 10), ("l", 3), ("l", 12)];
+    let all = all.map(|(name, version)| stanza(name, version)).concat();
+    fs::write(scene.path("mirror/available"), all).unwrap();
     let lines = relock(&root, &scene.cache(), &|_| ()).unwrap();
-    assert_eq!(
-        lines.last().unwrap(),
-        &format!("6.1 testos-security l-6.1.10 10 5 {sha}")
-    );
+    let new = lines.iter().filter(|line| !line.starts_with('#'));
+    let expected = [
+        format!("6.1 testos-security l-6.1.10 10 5 {sha}"),
+        format!("package testos-security l 12 5 {sha}"),
+    ];
+    assert_eq!(new.collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+    assert_eq!(super::packages(&root).unwrap().len(), 1);
     let kernels = super::kernels(&root).unwrap();
     assert_eq!(kernels[0].packages[0].to_string(), "l-6.1.10 10");
     assert_eq!(relock(&root, &scene.cache(), &|_| ()).unwrap(), [""; 0]);

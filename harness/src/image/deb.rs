@@ -11,12 +11,37 @@ use std::process::{Command, Stdio};
 /// Seconds after which dpkg-deb is taken to hang; a package of 50 MB takes it 5.
 const DEADLINE: &str = "300";
 
+/// A file or a link in a package.
+pub(super) struct Packed {
+    /// Without a `/` before it.
+    pub(super) path: String,
+    pub(super) mode: u32,
+    pub(super) kind: Kind,
+}
+
+pub(super) enum Kind {
+    File,
+    /// A symbolic link, and where it leads.
+    Link(String),
+}
+
 /// Gives `take` the path (without `./`) and content of every regular file of a package.
 ///
 /// `take` reads as much as it wants.
 pub(super) fn each_file(
     deb: &Path,
     mut take: impl FnMut(&str, &mut dyn Read) -> std::io::Result<()>,
+) -> Result<(), String> {
+    each_entry(deb, |entry, content| match entry.kind {
+        Kind::File => take(&entry.path, content),
+        Kind::Link(_) => Ok(()),
+    })
+}
+
+/// The same of links too, with all that is known of each.
+pub(super) fn each_entry(
+    deb: &Path,
+    mut take: impl FnMut(&Packed, &mut dyn Read) -> std::io::Result<()>,
 ) -> Result<(), String> {
     let wrong = |error: std::io::Error| format!("{}: {error}", deb.display());
     let mut child = Command::new("timeout")
@@ -48,16 +73,24 @@ pub(super) fn each_file(
 
 fn read_all(
     stream: impl Read,
-    take: &mut dyn FnMut(&str, &mut dyn Read) -> std::io::Result<()>,
+    take: &mut dyn FnMut(&Packed, &mut dyn Read) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
     let mut archive = tar::Archive::new(stream);
     for entry in archive.entries()? {
         let mut entry = entry?;
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
+        let target = entry.link_name()?.unwrap_or_default();
+        let kind = match entry.header().entry_type() {
+            kind if kind.is_file() => Kind::File,
+            kind if kind.is_symlink() => Kind::Link(target.to_string_lossy().into_owned()),
+            _ => continue,
+        };
         let path = entry.path()?.to_string_lossy().into_owned();
-        take(path.trim_start_matches("./"), &mut entry)?;
+        let packed = Packed {
+            path: path.trim_start_matches("./").to_owned(),
+            mode: entry.header().mode()?,
+            kind,
+        };
+        take(&packed, &mut entry)?;
     }
     // The padding behind the last entry: dpkg-deb would die of a closed pipe.
     std::io::copy(&mut archive.into_inner(), &mut std::io::sink())?;

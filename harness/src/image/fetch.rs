@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::list::{Kernel, Locked};
+use super::list::Locked;
 use super::{Unavailable, digest, mirror};
 
 /// Debian's keys, for all its suites; the machine's own trust is not enough for older ones.
@@ -198,19 +198,28 @@ fn failure(program: &Path, words: &[&str], stderr: &str) -> Failure {
     Failure::Said(format!("{} {verb} says “{first}”", program.display()))
 }
 
-/// The packages of a kernel in `debs`, fetched where they are missing or damaged.
+/// What is to be fetched.
+pub(super) struct Order<'a> {
+    /// What it is for: `the kernel 6.1`.
+    pub(super) of: &'a str,
+    /// Where it is published.
+    pub(super) suite: &'a str,
+    pub(super) packages: &'a [Locked],
+}
+
+/// The packages of an order in `debs`, fetched where they are missing or damaged.
 ///
 /// Each is whole and checked when it gets its name there.
 pub(super) fn packages(
     apt: &Apt,
-    kernel: &Kernel,
+    order: &Order,
     debs: &Path,
     tmp: &Path,
     progress: &dyn Fn(&str),
 ) -> Result<Vec<PathBuf>, Unavailable> {
     let mut state = None;
     let mut paths = Vec::new();
-    for locked in &kernel.packages {
+    for locked in order.packages {
         let path = debs.join(file_name(locked));
         if !is_here(locked, &path, progress)? {
             progress(&format!(
@@ -218,11 +227,11 @@ pub(super) fn packages(
                 locked.bytes as f64 / 1e6
             ));
             if state.is_none() {
-                let fetched = State::fetch(apt, &kernel.suite, tmp.join("apt"));
-                state = Some(fetched.map_err(|what| not_fetched(kernel, locked, debs, &what))?);
+                let fetched = State::fetch(apt, order.suite, tmp.join("apt"));
+                state = Some(fetched.map_err(|what| not_fetched(order, locked, debs, &what))?);
             }
             if let Some(state) = &state {
-                fetch_one(state, kernel, locked, &path, progress)?;
+                fetch_one(state, order, locked, &path, progress)?;
             }
         }
         paths.push(path);
@@ -278,7 +287,7 @@ fn check(locked: &Locked, path: &Path) -> Result<(), String> {
 /// Fetches a package, a second time if the first was damaged on its way.
 fn fetch_one(
     state: &State,
-    kernel: &Kernel,
+    order: &Order,
     locked: &Locked,
     path: &Path,
     progress: &dyn Fn(&str),
@@ -290,12 +299,12 @@ fn fetch_one(
             Ok(fetched) => fetched,
             Err(Failure::Gone) => {
                 return Err(Unavailable(format!(
-                    "{locked} (of the kernel {}) is no longer on the mirror; re-lock with \
+                    "{locked} (of {}) is no longer on the mirror; re-lock with \
                      `cargo xtask vm-test --relock`",
-                    kernel.name
+                    order.of
                 )));
             }
-            Err(Failure::Said(what)) => return Err(not_fetched(kernel, locked, debs, &what)),
+            Err(Failure::Said(what)) => return Err(not_fetched(order, locked, debs, &what)),
         };
         match check(locked, &fetched) {
             Ok(()) => {
@@ -308,14 +317,14 @@ fn fetch_one(
         }
     }
     let what = format!("it was damaged twice ({damage})");
-    Err(not_fetched(kernel, locked, debs, &what))
+    Err(not_fetched(order, locked, debs, &what))
 }
 
-fn not_fetched(kernel: &Kernel, locked: &Locked, debs: &Path, what: &str) -> Unavailable {
+fn not_fetched(order: &Order, locked: &Locked, debs: &Path, what: &str) -> Unavailable {
     Unavailable(format!(
-        "{locked} (of the kernel {}) could not be fetched: {what}; connect this machine to a \
+        "{locked} (of {}) could not be fetched: {what}; connect this machine to a \
          Debian mirror, or put {} into {}",
-        kernel.name,
+        order.of,
         file_name(locked),
         debs.display()
     ))

@@ -5,18 +5,25 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
+use lxc_guest::protocol::Layout;
 use serde::Deserialize;
 
 /// Where the kernels are named.
 const KERNELS: &str = "vm-images/kernels.toml";
 /// Where their packages are pinned.
-const LOCK: &str = "vm-images/images.lock";
+pub(super) const LOCK: &str = "vm-images/images.lock";
 /// Where the modules are named that machines get.
 const MODULES: &str = "vm-images/modules.toml";
 
 /// What is wrong in a file of `vm-images/`: file, line and sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong(String);
+
+impl Wrong {
+    pub(super) fn new(what: String) -> Wrong {
+        Wrong(what)
+    }
+}
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -29,12 +36,18 @@ impl std::error::Error for Wrong {}
 /// A kernel that machines can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// Its series, as scenarios name it.
+    /// As scenarios name it: its series, or what a variant of one has in common with an older.
     pub name: String,
-    /// It is tried when none is named.
-    pub by_default: bool,
+    /// The layouts with which it is tried when none is named.
+    pub layouts: Vec<Layout>,
+    /// Those of them on which Debian's LXC is tried too when nobody is named.
+    pub peers: Vec<Layout>,
     /// CI tries it.
     pub in_ci: bool,
+    /// The kernel whose files it has: itself, or the one it is a variant of.
+    pub image: String,
+    /// More kernel parameters.
+    pub parameters: Vec<String>,
     /// Where its packages are published.
     pub(super) suite: String,
     /// Its packages.
@@ -79,11 +92,19 @@ struct KernelsFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct KernelEntry {
     pub(super) name: String,
+    /// A variant of that kernel, which stands above it, with other parameters.
+    pub(super) like: Option<String>,
+    #[serde(default)]
     pub(super) suite: String,
     /// Names with one `*`, which stands for the same text in each of them.
+    #[serde(default)]
     pub(super) packages: Vec<String>,
     #[serde(default)]
-    default: bool,
+    parameters: Vec<String>,
+    #[serde(default)]
+    default: Vec<Layout>,
+    #[serde(default)]
+    peer: Vec<Layout>,
     #[serde(default)]
     ci: bool,
 }
@@ -102,12 +123,37 @@ pub(super) struct LockLine {
 /// A file that cannot be read, a field that is not known or not right, a kernel without its
 /// packages in the lock.
 pub fn kernels(root: &Path) -> Result<Vec<Kernel>, Wrong> {
-    let lock = parse_lock(&read(root, LOCK)?)?;
+    let lock = lock(root)?;
     let modules: Wanted = parse_toml(MODULES, &read(root, MODULES)?)?;
-    let entries = entries(root)?.into_iter();
-    entries
-        .map(|entry| locked(entry, &lock, &modules))
-        .collect()
+    let mut kernels: Vec<Kernel> = Vec::new();
+    for entry in entries(root)? {
+        let like = kernels
+            .iter()
+            .find(|kernel| Some(&kernel.name) == entry.like.as_ref());
+        let kernel = match like {
+            Some(like) => variant(entry, like),
+            None => locked(entry, &lock, &modules)?,
+        };
+        kernels.push(kernel);
+    }
+    Ok(kernels)
+}
+
+/// What has a kernel's files and its own parameters.
+fn variant(entry: KernelEntry, like: &Kernel) -> Kernel {
+    Kernel {
+        name: entry.name,
+        layouts: entry.default,
+        peers: entry.peer,
+        in_ci: entry.ci,
+        parameters: entry.parameters,
+        ..like.clone()
+    }
+}
+
+/// What the lock of the repository at `root` says.
+pub(super) fn lock(root: &Path) -> Result<Vec<LockLine>, Wrong> {
+    parse_lock(&read(root, LOCK)?)
 }
 
 /// The entries of `kernels.toml`.
@@ -118,7 +164,7 @@ pub(super) fn entries(root: &Path) -> Result<Vec<KernelEntry>, Wrong> {
 /// The lock, as its file should be.
 pub(super) fn lock_text(lines: &[LockLine]) -> String {
     let mut text = String::from(
-        "# Packages that the kernels are taken from; written by `cargo xtask vm-test --relock`.\n\
+        "# Debian's packages for machines, a kernel's or others; written by `cargo xtask vm-test --relock`.\n\
          # kernel suite package version bytes sha256\n",
     );
     for LockLine {
@@ -146,18 +192,21 @@ pub(super) fn write_lock(root: &Path, lines: &[LockLine]) -> Result<(), String> 
         .map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn read(root: &Path, name: &str) -> Result<String, Wrong> {
+pub(super) fn read(root: &Path, name: &str) -> Result<String, Wrong> {
     fs::read_to_string(root.join(name)).map_err(|error| Wrong(format!("{name}: {error}")))
 }
 
-fn parse_toml<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, Wrong> {
+pub(super) fn parse_toml<T: serde::de::DeserializeOwned>(
+    file: &str,
+    text: &str,
+) -> Result<T, Wrong> {
     toml::from_str(text).map_err(|error| {
         let at = error.span().unwrap_or_default();
         wrong_at(file, text, at, error.message())
     })
 }
 
-fn wrong_at(file: &str, text: &str, at: Range<usize>, what: &str) -> Wrong {
+pub(super) fn wrong_at(file: &str, text: &str, at: Range<usize>, what: &str) -> Wrong {
     let line = text
         .bytes()
         .take(at.start)
@@ -182,34 +231,58 @@ fn parse_kernels(text: &str) -> Result<Vec<KernelEntry>, Wrong> {
     Ok(entries)
 }
 
+/// Letters and digits, and after the first some `more`.
+pub(super) fn is_word(text: &str, more: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(fine)
+}
+
 /// Names become file names and words of the lock, suites lines of apt's list of sources.
 fn check_entry(entry: &KernelEntry, before: &[KernelEntry]) -> Result<(), String> {
-    let word = |text: &str, more: &str| {
-        let fine = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
-        text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(fine)
-    };
     let KernelEntry {
         name,
         suite,
         packages,
         ..
     } = entry;
-    if !word(name, ".-") {
+    if !is_word(name, ".-") {
         return Err(format!(
             "the name {name:?} may have letters, digits, dots and hyphens only"
+        ));
+    }
+    if name == super::packages::IN_LOCK {
+        return Err(format!(
+            "{name:?} is no name for a kernel: the lock uses it"
         ));
     }
     if before.iter().any(|other| other.name == *name) {
         return Err(format!("the kernel {name} is named twice"));
     }
-    if !word(suite, ".-") {
+    let plain = |text: &String| !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    if !entry.parameters.iter().all(plain) {
+        return Err(format!(
+            "a parameter of {name} has a blank in it; write several"
+        ));
+    }
+    if let Some(like) = &entry.like {
+        let known = before
+            .iter()
+            .any(|other| other.name == *like && other.like.is_none());
+        return match known && suite.is_empty() && packages.is_empty() {
+            true => Ok(()),
+            false => Err(format!(
+                "the variant {name} is like a kernel above it and has neither suite nor packages"
+            )),
+        };
+    }
+    if !is_word(suite, ".-") {
         return Err(format!("the suite {suite:?} is not a name of a suite"));
     }
     if packages.is_empty() {
         return Err(format!("the kernel {name} has no packages"));
     }
     for package in packages {
-        if !word(package, ".-+*") || package.matches('*').count() != 1 {
+        if !is_word(package, ".-+*") || package.matches('*').count() != 1 {
             return Err(format!(
                 "the package {package:?} is not a name with exactly one `*`"
             ));
@@ -272,8 +345,11 @@ fn locked(entry: KernelEntry, lock: &[LockLine], modules: &Wanted) -> Result<Ker
         name,
         suite,
         packages: patterns,
+        parameters,
         default,
+        peer,
         ci,
+        ..
     } = entry;
     let of_this = |line: &&LockLine| line.kernel == name && line.suite == suite;
     let lines: Vec<&LockLine> = lock.iter().filter(of_this).collect();
@@ -290,9 +366,12 @@ fn locked(entry: KernelEntry, lock: &[LockLine], modules: &Wanted) -> Result<Ker
     }
     let modules = modules.clone();
     Ok(Kernel {
+        image: name.clone(),
         name,
-        by_default: default,
+        layouts: default,
+        peers: peer,
         in_ci: ci,
+        parameters,
         suite,
         packages,
         modules,
@@ -327,8 +406,11 @@ mod tests {
                 .map(|k| k.name.clone())
                 .collect()
         };
-        assert_eq!(names(|_| true), ["5.10", "6.1", "6.12", "6.18", "7.3"]);
-        assert_eq!(names(|k| k.by_default), ["5.10", "6.1", "7.3"]);
+        let all = ["5.10", "6.1", "6.12", "6.18", "7.3", "5.4-table"];
+        assert_eq!(names(|_| true), all);
+        assert_eq!(names(|k| !k.layouts.is_empty()), all);
+        assert_eq!(names(|k| !k.peers.is_empty()), ["5.10", "6.1", "7.3"]);
+        assert_eq!(names(|k| k.image != k.name), ["5.4-table"]);
         assert_eq!(names(|k| k.in_ci), ["5.10", "7.3"]);
         // The lock is as --relock would write it: nothing by hand that the next one would lose.
         let text = read(root, LOCK).unwrap();
@@ -349,6 +431,13 @@ mod tests {
         assert!(wrong(&ONE.replace("\"s\"", "\"s main\\ndeb\"")).contains("suite"));
         assert!(wrong(&ONE.replace('*', "")).contains("exactly one `*`"));
         assert!(wrong(&ONE.replace("[\"linux-6.1.*-x\"]", "[]")).contains("no packages"));
+        let like = format!("{ONE}[[kernel]]\nname = \"5.4\"\nlike = \"6.1\"\n");
+        assert_eq!(parse_kernels(&like).unwrap().len(), 2);
+        assert!(
+            wrong(&like.replace("like = \"6.1\"", "like = \"6.2\"")).contains("a kernel above it")
+        );
+        assert!(wrong(&format!("{like}suite = \"s\"\n")).contains("neither suite nor packages"));
+        assert!(wrong(&format!("{like}parameters = [\"a b\"]\n")).contains("a blank in it"));
         assert!(wrong("kernel = []").contains("no kernel is named"));
         assert!(wrong("kernel = 1").contains("kernels.toml:1: "));
     }

@@ -66,6 +66,11 @@ impl Payload {
         self.put(path, mode, What::Bytes(content.as_bytes().to_vec()))
     }
 
+    /// Adds a file with these bytes.
+    pub fn bytes(&mut self, path: &str, content: Vec<u8>, mode: u32) -> &mut Payload {
+        self.put(path, mode, What::Bytes(content))
+    }
+
     /// Adds a symbolic link.
     pub fn link(&mut self, path: &str, target: &str) -> &mut Payload {
         self.put(path, 0o777, What::Link(target.to_string()))
@@ -119,13 +124,14 @@ impl Payload {
         self.entries.values().map(size).sum()
     }
 
-    /// Path and origin of every file that comes from this host.
-    pub(super) fn host_files(&self) -> Vec<(String, PathBuf)> {
+    /// Every file's origin, where it is one of this host, or path, and its content.
+    pub(super) fn contents(&self) -> impl Iterator<Item = (PathBuf, io::Result<Vec<u8>>)> {
         let file = |(path, entry): (&String, &Entry)| match &entry.what {
-            What::Host(host) => Some((path.clone(), host.clone())),
-            _ => None,
+            What::Host(host) => Some((host.clone(), fs::read(host))),
+            What::Bytes(bytes) => Some((PathBuf::from(path), Ok(bytes.clone()))),
+            What::Directory | What::Link(_) => None,
         };
-        self.entries.iter().filter_map(file).collect()
+        self.entries.iter().filter_map(file)
     }
 
     /// What is wrong with it, if anything is.

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::fetch::State;
 use super::list::{self, KernelEntry, LockLine, Locked, star};
+use super::packages::{self, IN_LOCK, PackageEntry};
 use super::{Cache, Unavailable};
 
 /// Pins the newest version of each kernel's packages in `vm-images/images.lock` of the repository
@@ -18,19 +19,24 @@ pub fn relock(
     cache: &Cache,
     progress: &dyn Fn(&str),
 ) -> Result<Vec<String>, Unavailable> {
-    let entries = list::entries(root).map_err(|wrong| Unavailable(wrong.to_string()))?;
+    let mut entries = list::entries(root).map_err(|wrong| Unavailable(wrong.to_string()))?;
+    entries.retain(|entry| entry.like.is_none());
+    let packages = packages::entries(root).map_err(|wrong| Unavailable(wrong.to_string()))?;
     let _turn = cache.turn("relock", progress)?;
     let tmp = cache.empty_tmp("relock")?;
     let mut suites: BTreeMap<String, Vec<Locked>> = BTreeMap::new();
     let mut lines = Vec::new();
-    for entry in &entries {
-        if !suites.contains_key(&entry.suite) {
-            progress(&format!("asking the mirror for {}", entry.suite));
-            let state = State::fetch(&cache.apt, &entry.suite, tmp.0.join(&entry.suite));
+    let wanted = entries.iter().map(|entry| &entry.suite);
+    for suite in wanted.chain(packages.iter().map(|entry| &entry.suite)) {
+        if !suites.contains_key(suite) {
+            progress(&format!("asking the mirror for {suite}"));
+            let state = State::fetch(&cache.apt, suite, tmp.0.join(suite));
             let text = state.and_then(|state| state.available());
-            let text = text.map_err(|what| not_asked(&entry.suite, &what))?;
-            suites.insert(entry.suite.clone(), parse(&text));
+            let text = text.map_err(|what| not_asked(suite, &what))?;
+            suites.insert(suite.clone(), parse(&text));
         }
+    }
+    for entry in &entries {
         let all = suites
             .get(&entry.suite)
             .map(Vec::as_slice)
@@ -43,6 +49,15 @@ pub fn relock(
                 locked,
             });
         }
+    }
+    for entry in &packages {
+        let all = suites.get(&entry.suite).into_iter().flatten();
+        let (kernel, suite) = (IN_LOCK.to_owned(), entry.suite.clone());
+        lines.push(LockLine {
+            kernel,
+            suite,
+            locked: newest_of(entry, all)?,
+        });
     }
     let before = std::fs::read_to_string(root.join("vm-images/images.lock")).unwrap_or_default();
     list::write_lock(root, &lines).map_err(Unavailable)?;
@@ -119,6 +134,28 @@ fn newest(entry: &KernelEntry, all: &[Locked]) -> Result<Vec<Locked>, Unavailabl
             "the mirror has nothing in {suite} that matches {} (of the kernel {name}); change \
              vm-images/kernels.toml",
             packages.join(", ")
+        ))
+    })
+}
+
+/// The newest version of a package.
+fn newest_of<'a>(
+    entry: &PackageEntry,
+    all: impl Iterator<Item = &'a Locked>,
+) -> Result<Locked, Unavailable> {
+    let mut best: Option<&Locked> = None;
+    for candidate in all.filter(|candidate| candidate.package == entry.name) {
+        if match best {
+            Some(best) => is_newer(&candidate.version, &best.version)?,
+            None => true,
+        } {
+            best = Some(candidate);
+        }
+    }
+    best.cloned().ok_or_else(|| {
+        let PackageEntry { name, suite, .. } = entry;
+        Unavailable(format!(
+            "the mirror has no package {name} in {suite}; change vm-images/packages.toml"
         ))
     })
 }

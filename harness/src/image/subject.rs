@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -21,9 +22,22 @@ const TOOLS_THERE: &str = "/usr/bin/lxc-";
 const PACKAGES: [&str; 3] = ["lxc", "liblxc1", "liblxc-common"];
 
 /// The tools that scenarios use. Each is a megabyte, so the others stay behind.
-const TOOLS: [&str; 13] = [
-    "attach", "cgroup", "console", "create", "destroy", "execute", "freeze", "info", "ls", "start",
-    "stop", "unfreeze", "wait",
+const TOOLS: [&str; 15] = [
+    "attach",
+    "cgroup",
+    "console",
+    "create",
+    "destroy",
+    "execute",
+    "freeze",
+    "info",
+    "ls",
+    "start",
+    "stop",
+    "unfreeze",
+    "unshare",
+    "usernsexec",
+    "wait",
 ];
 
 /// Where files of the packages are taken from, beside the tools.
@@ -43,6 +57,9 @@ const LEFT_OUT: [&str; 6] = [
     "/usr/share/lxc/selinux/",
     "/usr/share/lxc/lxc-patch.py",
 ];
+
+/// Where both find the beginning of new containers' configs.
+const DEFAULT: &str = "/etc/lxc/default.conf";
 
 /// The config of containers that name none. The host's own may be anything.
 const DEFAULT_CONFIG: &str = "lxc.net.0.type = empty\n";
@@ -69,6 +86,10 @@ pub fn ours(payload: &mut Payload, prefix: &Path) -> Result<(), String> {
         ));
     }
     payload.copy(OURS, prefix);
+    // One file for everybody: a scenario that writes another means both.
+    payload
+        .text(DEFAULT, DEFAULT_CONFIG, 0o644)
+        .link(&format!("{OURS}{DEFAULT}"), DEFAULT);
     add_libraries(payload)
 }
 
@@ -100,7 +121,7 @@ pub fn debian_lxc(payload: &mut Payload) -> Result<String, String> {
             payload.copy(&place(path), Path::new(path));
         }
     }
-    payload.text("/etc/lxc/default.conf", DEFAULT_CONFIG, 0o644);
+    payload.text(DEFAULT, DEFAULT_CONFIG, 0o644);
     if !payload.has(&place("/usr/bin/lxc-start")) {
         return Err(format!(
             "Debian's lxc {version} has no /usr/bin/lxc-start; {remedy}"
@@ -145,22 +166,25 @@ fn dpkg_query(words: &[&str]) -> Result<String, String> {
 }
 
 /// Adds the loaders and libraries that the payload's programs need, and those that these need.
-fn add_libraries(payload: &mut Payload) -> Result<(), String> {
-    let mut open: Vec<PathBuf> = payload
-        .host_files()
-        .into_iter()
-        .map(|(_, host)| host)
-        .collect();
+///
+/// # Errors
+/// A library is not on this host.
+pub fn add_libraries(payload: &mut Payload) -> Result<(), String> {
+    let mut open: Vec<(PathBuf, io::Result<Vec<u8>>)> = payload.contents().collect();
     let mut seen = BTreeSet::new();
-    while let Some(program) = open.pop() {
+    while let Some((program, content)) = open.pop() {
         let wrong = |what: &dyn std::fmt::Display| format!("{}: {what}", program.display());
-        let content = fs::read(&program).map_err(|error| wrong(&error))?;
+        let content = content.map_err(|error| wrong(&error))?;
         let Some(linkage) = elf::linkage(&content).map_err(|error| wrong(&error))? else {
             continue;
         };
         let loader = linkage.loader.map(PathBuf::from);
         let libraries = linkage.libraries.iter().map(|name| {
-            let paths = LIBRARIES.iter().map(|dir| Path::new(dir).join(name));
+            let paths = LIBRARIES.map(|dir| Path::new(dir).join(name));
+            let there = |path: &&PathBuf| path.to_str().is_some_and(|path| payload.has(path));
+            if paths.iter().any(|path| there(&path)) {
+                return Ok(None);
+            }
             match paths.into_iter().find(|path| path.is_file()) {
                 Some(found) => Ok(Some(found)),
                 // Ours has liblxc.so.1 at a place that the loader is told.
@@ -181,7 +205,8 @@ fn add_libraries(payload: &mut Payload) -> Result<(), String> {
                     .ok_or_else(|| wrong(&"a library's name is no UTF-8"))?;
                 // A link is followed: in the machine the file has the name asked for.
                 payload.file(name, &path, 0o755);
-                open.push(path);
+                let content = fs::read(&path);
+                open.push((path, content));
             }
         }
     }

@@ -51,7 +51,7 @@ pub(super) fn place(kernels: &Path, kernel: &Kernel) -> PathBuf {
         inputs += &format!(" {package} {version} {sha256}");
     }
     let key = digest::of_bytes(inputs.as_bytes());
-    kernels.join(format!("{}-{}", kernel.name, &key[..16]))
+    kernels.join(format!("{}-{}", kernel.image, &key[..16]))
 }
 
 /// What a kernel's directory holds, if all of it is as it was made.

@@ -4,14 +4,16 @@ mod act;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
-use lxc_guest::protocol::{Container, LXCPATH, Layout};
+use lxc_guest::protocol::{Container, Layout, Placed, Rootfs, User};
 use toml::Spanned;
 
 use super::form::{ContainerForm, ExpectForm, LeftForm, OneOrMany, ScenarioForm, StepForm};
 use super::load::{Source, Wrong};
-use super::{Allowed, Door, Ending, Expected, Scenario, Step, Subject, Text, Way, requirement};
+use super::requirement;
+use super::{Allowed, Door, Ending, Expected, Prepared, Scenario, Step, Subject, Text, Way};
 
 /// How long a step may take when it does not say: starts are slow where the processor is emulated.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -30,6 +32,7 @@ pub fn scenario(
         source,
         wrong: Vec::new(),
         containers: BTreeSet::new(),
+        prepared: Vec::new(),
         subjects: BTreeSet::new(),
     };
     let scenario = checker.scenario(form, kernels, everywhere);
@@ -88,6 +91,7 @@ struct Checker<'a> {
     wrong: Vec<Wrong>,
     /// Names of containers that a verb may name at this step.
     containers: BTreeSet<String>,
+    prepared: Vec<Prepared>,
     subjects: BTreeSet<Subject>,
 }
 
@@ -110,6 +114,10 @@ impl Checker<'_> {
         self.subjects = self.set("subjects", form.subjects, Subject::ALL.to_vec());
         let doors_at = form.doors.as_ref().map(Spanned::span);
         let doors = self.set("doors", form.doors, vec![Door::Tools]);
+        let files = form.files.into_iter();
+        let files = files
+            .map(|(path, content)| self.placed(path, content))
+            .collect();
         let mut containers = Vec::new();
         for (name, container) in form.container {
             containers.push(self.container(&name, container));
@@ -136,8 +144,10 @@ impl Checker<'_> {
             cgroups,
             needs: form.needs,
             ways: ways(&self.subjects, &doors),
-            ci: form.ci.unwrap_or(true),
+            ci: form.ci.unwrap_or(false),
+            files,
             containers,
+            prepared: std::mem::take(&mut self.prepared),
             steps,
             allowed: own,
         }
@@ -252,11 +262,47 @@ impl Checker<'_> {
             files.insert(path.into_inner(), content);
         }
         let name = name.get_ref().clone();
+        let rootfs = format!("{}/{name}/rootfs", form.owner.lxcpath());
+        if let Some(prepare) = form.prepare {
+            let at = self.source.at(&prepare.span());
+            if prepare.get_ref().trim().is_empty() || form.rootfs == Rootfs::None {
+                let what = "prepare is run in the rootfs: it needs a line, and the container one";
+                self.refuse(&prepare.span(), what);
+            }
+            self.prepared.push(Prepared {
+                at,
+                rootfs: rootfs.clone(),
+                script: prepare.into_inner(),
+            });
+        }
+        if let Some(shift) = form.shift.as_ref().filter(|shift| *shift.get_ref() == 0) {
+            self.refuse(&shift.span(), "a shift of 0 moves nothing; leave it out");
+        }
         Container {
-            config: format!("{}{}", beginning(&name), form.config),
+            config: format!("{}{}", beginning(&name, &rootfs), form.config),
             name,
             rootfs: form.rootfs,
             files,
+            owner: form.owner,
+            shift: form.shift.map(Spanned::into_inner).unwrap_or_default(),
+        }
+    }
+
+    /// A file of the machine itself; what is in somebody's home is that user's.
+    fn placed(&mut self, path: Spanned<String>, content: String) -> Placed {
+        let text = path.get_ref();
+        let odd = |part: &str| part.is_empty() || part == "." || part == "..";
+        let below = text.strip_prefix('/');
+        if below.is_none_or(|below| below.split('/').any(odd)) || text.contains('\0') {
+            let what = format!("{text:?} is no absolute path in its simplest form, like /etc/file");
+            self.refuse(&path.span(), what);
+        }
+        let at_home = |user: &User| Path::new(text).starts_with(user.home());
+        let owner = User::ALL.into_iter().find(at_home).unwrap_or_default();
+        Placed {
+            path: path.into_inner(),
+            content,
+            owner,
         }
     }
 
@@ -299,6 +345,7 @@ impl Checker<'_> {
             self.is_subject(*only.get_ref(), &only.span());
         }
         let stdin = form.stdin.take().map(Spanned::into_inner);
+        let user = form.user;
         let act = self.act(&whole, form, within);
         let everybody = Expected {
             differs: None,
@@ -318,6 +365,7 @@ impl Checker<'_> {
             stdin: stdin.unwrap_or_default(),
             within,
             only,
+            user,
             ours,
             debian_lxc,
             expected,
@@ -473,9 +521,9 @@ fn ways(subjects: &BTreeSet<Subject>, doors: &BTreeSet<Door>) -> Vec<Way> {
 /// What every container's configuration begins with.
 ///
 /// No profile: the machines load none, and where AppArmor is on LXC's own default would be missing.
-fn beginning(name: &str) -> String {
+fn beginning(name: &str, rootfs: &str) -> String {
     format!(
-        "lxc.rootfs.path = dir:{LXCPATH}/{name}/rootfs\n\
+        "lxc.rootfs.path = dir:{rootfs}\n\
          lxc.uts.name = {name}\n\
          lxc.apparmor.profile = unconfined\n\
          lxc.signal.halt = SIGUSR1\n\

@@ -6,7 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use lxc_guest::protocol::{Feature, Layout, Rootfs};
+use lxc_guest::protocol::{Feature, Layout, Rootfs, User};
 use serde::Deserialize;
 use serde::de::value::{I64Deserializer, SeqAccessDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error, IntoDeserializer, SeqAccess, Visitor};
@@ -27,6 +27,8 @@ pub struct ScenarioForm {
     pub doors: Option<Spanned<Vec<Door>>>,
     pub ci: Option<bool>,
     #[serde(default)]
+    pub files: BTreeMap<Spanned<String>, String>,
+    #[serde(default)]
     pub container: BTreeMap<Spanned<String>, ContainerForm>,
     #[serde(default)]
     pub step: Vec<Spanned<StepForm>>,
@@ -44,6 +46,10 @@ pub struct ContainerForm {
     pub rootfs: Rootfs,
     #[serde(default)]
     pub files: BTreeMap<Spanned<String>, String>,
+    #[serde(default)]
+    pub owner: User,
+    pub shift: Option<Spanned<u32>>,
+    pub prepare: Option<Spanned<String>>,
 }
 
 /// `[[step]]`: one thing to do, and what it must bring.
@@ -70,6 +76,8 @@ pub struct StepForm {
     pub stdin: Option<Spanned<String>>,
     pub within: Option<Within>,
     pub only: Option<Spanned<Subject>>,
+    #[serde(default)]
+    pub user: User,
     // What it must bring; the same names as in `ExpectForm`.
     pub exit: Option<Spanned<OneOrMany<i32>>>,
     pub signal: Option<Spanned<i32>>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use lxc_guest::protocol::{Ended, Ran};
+use lxc_guest::protocol::{Ended, Ran, User};
 
 use super::{Step, Way, state_question};
 
@@ -60,6 +60,9 @@ fn scene(step: &Step, way: Way, seen: &Seen, unmet: &[String]) -> String {
     }
     let argv = step.act.argv(way.door);
     let _ = writeln!(scene, "  command: {}", spelled(&argv));
+    if step.user != User::Root {
+        let _ = writeln!(scene, "  as: {}", step.user.name());
+    }
     if !step.stdin.is_empty() {
         let _ = writeln!(scene, "  stdin:\n{}", indented(&step.stdin));
     }
@@ -158,6 +161,7 @@ mod tests {
             stdin: String::new(),
             within: Duration::from_secs(20),
             only: None,
+            user: User::Root,
             ours: expected.clone(),
             expected,
             debian_lxc,

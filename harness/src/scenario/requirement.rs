@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 pub fn meant<'a>(wanted: &str, kernels: &[&'a str]) -> Result<Vec<&'a str>, String> {
     let there_are = || format!("there are {}", kernels.join(", "));
     let found: Vec<&str> = match wanted {
-        "oldest" => kernels.first().into_iter().copied().collect(),
-        "newest" => kernels.last().into_iter().copied().collect(),
+        "oldest" => series(kernels).take(1).collect(),
+        "newest" => series(kernels).last().into_iter().collect(),
         _ => {
             let (keep, version): (fn(Ordering) -> bool, &str) =
                 if let Some(version) = wanted.strip_prefix(">=") {
@@ -27,7 +27,8 @@ pub fn meant<'a>(wanted: &str, kernels: &[&'a str]) -> Result<Vec<&'a str>, Stri
                     "{wanted:?} names no kernel; write it like 6.1, >=6.1, <6.12, oldest or newest"
                 ));
             };
-            let fits = |kernel: &&str| numbers(kernel).is_some_and(|own| keep(own.cmp(&version)));
+            let fits =
+                |kernel: &&str| numbers_of(kernel).is_some_and(|own| keep(own.cmp(&version)));
             kernels.iter().copied().filter(fits).collect()
         }
     };
@@ -35,6 +36,19 @@ pub fn meant<'a>(wanted: &str, kernels: &[&'a str]) -> Result<Vec<&'a str>, Stri
         true => Err(format!("no kernel is {wanted}; {}", there_are())),
         false => Ok(found),
     }
+}
+
+/// The kernels that are what their name says, and no variant of another.
+pub fn series<'a>(kernels: &[&'a str]) -> impl Iterator<Item = &'a str> {
+    kernels
+        .iter()
+        .copied()
+        .filter(|kernel| numbers(kernel).is_some())
+}
+
+/// The numbers that a kernel's name has in it: `5.4-table` counts as 5.4.
+fn numbers_of(kernel: &str) -> Option<Vec<u32>> {
+    kernel.split('-').find_map(numbers)
 }
 
 /// The numbers of a version, without zeros at its end: 6.1 is 6.1.0.
@@ -58,7 +72,7 @@ fn numbers(version: &str) -> Option<Vec<u32>> {
 mod tests {
     use super::*;
 
-    const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "7.3"];
+    const KERNELS: &[&str] = &["5.10", "6.1", "6.12", "7.3", "5.4-table"];
 
     #[test]
     fn versions_are_compared_as_numbers() {
@@ -69,7 +83,9 @@ mod tests {
             (">=6.1", &["6.1", "6.12", "7.3"]),
             (">=6.2", &["6.12", "7.3"]),
             (">=6.1.0", &["6.1", "6.12", "7.3"]),
-            ("<6.12", &["5.10", "6.1"]),
+            ("<6.12", &["5.10", "6.1", "5.4-table"]),
+            ("<5.10", &["5.4-table"]),
+            ("5.4-table", &["5.4-table"]),
             (">=0", KERNELS),
         ] {
             assert_eq!(meant(wanted, KERNELS).unwrap(), expected, "{wanted}");
@@ -86,7 +102,7 @@ mod tests {
             ("", "kernel \"\" is not"),
             ("6.*", "kernel \"6.*\" is not"),
             (">=8", "no kernel is >=8; there are 5.10, 6.1, 6.12, 7.3"),
-            ("<5.10", "no kernel is <5.10"),
+            ("<5.4", "no kernel is <5.4"),
             (">=six", "\">=six\" names no kernel"),
             (">=", "\">=\" names no kernel"),
             (">=-1", "names no kernel"),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lxc_guest::protocol::{Ended, Layout, Reply, Request, Run};
+use lxc_guest::protocol::{Ended, Layout, Reply, Request, Run, User};
 use lxc_harness::machine::{Machine, Qemu, Spec};
 use tempfile::TempDir;
 
@@ -130,6 +130,7 @@ pub fn marked(mark: &str) -> Vec<String> {
 pub fn sh(machine: &mut Machine, script: &str) -> (Ended, String) {
     let request = Request::Run(Run {
         argv: ["sh", "-c", script].map(str::to_owned).to_vec(),
+        user: User::Root,
         environment: BTreeMap::from([("PATH".to_owned(), "/bin:/sbin:/usr/bin".to_owned())]),
         stdin: String::new(),
         limit_ms: 20_000,

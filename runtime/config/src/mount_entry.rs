@@ -10,27 +10,12 @@ use crate::values::{Bind, Create, IdmapSource, MountEntry, MountOptions, Propaga
 /// kept as data for the filesystem.
 ///
 /// # Errors
-/// A sentence that names the field at fault, or the option that nothing carries out yet: these
-/// lines are read when the container starts.
+/// A sentence that names the field at fault.
 pub fn parse_fstab_line(line: &str) -> Result<Option<MountEntry>, String> {
-    let parsed = parse(line).and_then(|entry| match not_carried_out(line) {
-        Some(word) if entry.is_some() => Err(Fault::not_yet("leave this option out").about(word)),
-        _ => Ok(entry),
-    });
-    parsed.map_err(|fault| match fault.offending {
+    parse(line).map_err(|fault| match fault.offending {
         Some(word) => format!("{word}: {} ({})", fault.message, fault.hint),
         None => format!("{} ({})", fault.message, fault.hint),
     })
-}
-
-/// The option of a line that nothing carries out yet.
-pub(crate) fn not_carried_out(line: &str) -> Option<&str> {
-    fields(line).nth(3).and_then(option_not_carried_out)
-}
-
-/// The same among options alone.
-pub(crate) fn option_not_carried_out(options: &str) -> Option<&str> {
-    options.split(',').find(|word| word.starts_with(IDMAP))
 }
 
 const MOVE: &str = "move";
@@ -237,10 +222,7 @@ mod tests {
         "a b none create=link",
         "create=link: not something that can be created"
     )]
-    #[case(
-        "a b none bind,idmap=container",
-        "idmap=container: not implemented yet"
-    )]
+    #[case("a b none bind,idmap=me", "idmap=me: ")]
     fn what_is_wrong_is_named(#[case] line: &str, #[case] expected: &str) {
         let error = parse_fstab_line(line).expect_err(line);
         assert!(error.starts_with(expected), "{error}");

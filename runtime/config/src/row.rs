@@ -142,13 +142,6 @@ impl Row {
         }
     }
 
-    pub(crate) const fn carried_out_but(self, found: fn(&str) -> Option<&str>) -> Row {
-        Row {
-            carried_out: CarriedOut::AllBut(found),
-            ..self
-        }
-    }
-
     pub(crate) const fn also_clears(self, also_clears: fn(&str) -> bool) -> Row {
         Row {
             also_clears,

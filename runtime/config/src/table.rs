@@ -82,7 +82,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: general::show_lines,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("mount options=(rw),", "mount options=(rw),\n")]),
     Row::new(
         "lxc.autodev.tmpfs.size",
@@ -609,7 +608,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: mounts::show_entries,
         },
     )
-    .carried_out_but(crate::mount_entry::not_carried_out)
     .takes(&[
         (
             "/srv/my\\040data srv/data none bind,create=dir 0 0",
@@ -771,7 +769,6 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .text_form()
-    .carried_out_but(crate::mount_entry::option_not_carried_out)
     .takes(&[
         ("ro,noatime,rslave", "ro,noatime,rslave"),
         ("idmap=container", "idmap=container"),
@@ -852,7 +849,6 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .text_form()
-    .not_carried_out_yet()
     .takes(&[("system_u:system_r:lxc_t:s0", "system_u:system_r:lxc_t:s0")]),
     Row::new(
         "lxc.selinux.context",
@@ -864,7 +860,6 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .text_form()
-    .not_carried_out_yet()
     .takes(&[("system_u:system_r:lxc_t:s0", "system_u:system_r:lxc_t:s0")]),
     Row::new(
         "lxc.signal.halt",

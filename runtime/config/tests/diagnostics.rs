@@ -63,14 +63,12 @@ fn refusals(texts: &[&str]) -> String {
 fn what_is_not_carried_out_yet() {
     assert_golden!(refusals(&[
         // The first of a list, the last of a single value.
-        "lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536",
         "lxc.log.syslog = daemon\nlxc.log.syslog = local0",
         "lxc.prlimit.nofile = 1024\nlxc.sysctl.kernel.msgmax = 1",
         "lxc.namespace.share.net = other",
         "lxc.net.0.l2proxy = 1",
         "lxc.net.0.type = macvlan\nlxc.net.0.macvlan.mode = bridge",
         "lxc.mount.auto = proc\nlxc.mount.auto = sys shmounts:/srv/shared",
-        "lxc.mount.entry = /srv srv none bind,idmap=container 0 0",
         "lxc.mount.entry = /a a none bind\nlxc.mount.entry = /srv srv none move 0 0",
         "lxc.apparmor.raw = mount,\nlxc.selinux.context = a_t",
         // Empty it is 0, which is no default.
@@ -83,7 +81,6 @@ fn what_says_nothing_else_than_the_default_is_carried_out() {
     assert_golden!(refusals(&[
         "lxc.ephemeral = 0\nlxc.keyring.session = 0",
         "lxc.ephemeral = 1\nlxc.ephemeral = 0",
-        "lxc.idmap = u 0 100000 65536\nlxc.idmap =",
         "lxc.prlimit.nofile = 1\nlxc.prlimit.core = 1\nlxc.prlimit =",
         "lxc.sysctl.a.b = 1\nlxc.sysctl.a.b =",
         "lxc.net.0.l2proxy = 1\nlxc.net.0.type = veth",

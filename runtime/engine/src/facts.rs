@@ -4,8 +4,10 @@ pub mod users;
 
 use lxc_config::Values;
 use lxc_kernel::users::euid;
-use lxc_kernel::{Errno, Result, SysError, caps, cgroup, core_scheduling, file, procfs};
-use lxc_plan::{HierarchyFact, HostFacts, KernelFacts, RootfsFact};
+use lxc_kernel::{
+    Errno, Result, SysError, caps, cgroup, core_scheduling, file, lsm, mount, procfs,
+};
+use lxc_plan::{ApparmorFact, HierarchyFact, HostFacts, KernelFacts, RootfsFact};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -103,18 +105,21 @@ pub fn gather(
 ) -> HostFacts {
     let exists = |path: &str| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
     let mount_point = values.rootfs.mount.as_deref().or(mount_point);
+    let cgroup_namespace = exists("/proc/self/ns/cgroup");
     let fstab = values.mount_fstab.as_ref().map(|f| {
         file::read_path(Path::new(&f.value), FSTAB_MAX)
             .map(|text| String::from_utf8_lossy(&text).into_owned())
             .map_err(|e| e.to_string())
     });
     let text = fstab.as_ref().and_then(|read| read.as_deref().ok());
+    let lacks_idmapped_mounts = shifts_ids(values, text) && !mount::has_mount_setattr();
     let sources = lxc_plan::mount_sources(values, text, mount_point);
     HostFacts {
         euid: euid(),
         cgroups,
-        cgroup_namespace: exists("/proc/self/ns/cgroup"),
-        apparmor: apparmor(),
+        cgroup_namespace,
+        apparmor: apparmor(values, cgroup_namespace),
+        selinux: selinux(values),
         confined: values.seccomp_profile.is_some() && confined(),
         rootfs: values
             .rootfs
@@ -126,6 +131,7 @@ pub fn gather(
         fstab,
         last_capability: caps::last_cap(),
         device_paths: device_paths(values),
+        no_idmapped_mounts: lacks_idmapped_mounts,
         users: users::of_start(values, login),
         kernel: kernel(values),
         shared: Vec::new(),
@@ -165,6 +171,14 @@ fn file_text(path: &str, max: usize) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Whether some mount shall show the ids of a user namespace.
+fn shifts_ids(values: &Values, fstab: Option<&str>) -> bool {
+    let rootfs = values.rootfs.options.iter().map(|it| &it.options);
+    let entries = values.mount_entries.iter().map(|it| &it.value.options);
+    rootfs.chain(entries).any(|options| options.idmap.is_some())
+        || fstab.is_some_and(|text| text.contains("idmap="))
+}
+
 /// Whether nothing is there for certain; what may not be looked at counts as there.
 fn missing(path: &str) -> bool {
     let found = rustix::fs::access(path, rustix::fs::Access::EXISTS);
@@ -187,9 +201,17 @@ fn rootfs(path: &str) -> RootfsFact {
     }
 }
 
-fn apparmor() -> bool {
-    let state = file::read_path(Path::new("/sys/module/apparmor/parameters/enabled"), 16);
-    state.is_ok_and(|s| s.first() == Some(&b'Y'))
+fn apparmor(values: &Values, cgroup_namespace: bool) -> Option<ApparmorFact> {
+    let profile = values.apparmor.profile.as_ref();
+    if profile.is_some_and(|profile| profile.value == "unchanged") {
+        return None;
+    }
+    crate::apparmor::facts(values, cgroup_namespace)
+}
+
+fn selinux(values: &Values) -> bool {
+    let asked = values.selinux.context.is_some() || values.selinux.keyring.is_some();
+    asked && lsm::selinux_enabled()
 }
 
 /// `Seccomp:` of the own status other than 0; a line that is missing counts as confined, because

@@ -1,7 +1,7 @@
 //! What a user can do about a failed step: one place for every remedy.
 
 use lxc_kernel::{Errno, SysError};
-use lxc_plan::Step;
+use lxc_plan::{SecurityModule, Step};
 
 /// The remedy where a cgroup cannot be made or entered, in a step or before there are any.
 pub const CGROUP_READ_ONLY: &str =
@@ -70,6 +70,13 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         }
         (Step::LimitCgroup { .. } | Step::LimitDevice { .. }, Errno::INVAL | Errno::RANGE) => {
             "the kernel does not take this value; see its cgroup documentation for the file".into()
+        }
+        (Step::ShiftRootfs { .. } | Step::Mount(_), Errno::INVAL)
+            if error.call == "mount_setattr" =>
+        {
+            "the filesystem there, or one mounted below it, does not take shifted ids on this kernel; give \
+             the files to the ids of lxc.idmap (chown) and leave idmap= out"
+                .into()
         }
         (Step::Mount(mount), Errno::NOENT) if error.call == "open_tree" => format!(
             "{} does not exist on the host; create it, or add 'optional' to go on without",
@@ -141,6 +148,26 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         (Step::OpenConsoleLog { .. }, _) => {
             "name a regular file in a directory that exists and is writable".into()
         }
+        (Step::SetLabel(label), errno) if hint_of_label(label.module, errno).is_some() => {
+            hint_of_label(label.module, errno)?.into()
+        }
+        (Step::ConfirmLabel(_), Errno::BADMSG) => {
+            "the kernel took the label and did not apply it; see the kernel log".into()
+        }
+        (Step::WriteIdmap(_), Errno::PERM | Errno::INVAL) => {
+            "the ids must be mapped where this monitor runs (/proc/self/uid_map, gid_map); more than its own \
+             ids are mapped by root, or by newuidmap and newgidmap (package uidmap)"
+                .into()
+        }
+        (Step::MountRootfs { source, .. }, Errno::ACCESS) => format!(
+            "the container's root may not search every directory down to {source}: see \
+             'namei -l {source}', and add x ('chmod o+x' or 'setfacl -m u:ID:x')"
+        ),
+        (Step::MountProc { .. } | Step::MountSys(_), Errno::PERM) => {
+            "a user namespace sees no more of proc and sysfs than its maker: parts of the host's are \
+             covered, or, for sysfs, its network is the host's; take the word out of lxc.mount.auto"
+                .into()
+        }
         (Step::NewTimeNamespace(_), Errno::RANGE | Errno::INVAL) => {
             "no clock can stand before its zero, nor some centuries after it: correct \
              lxc.time.offset.boot and lxc.time.offset.monotonic"
@@ -180,7 +207,9 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
                 .into()
         }
         (Step::CloneGuest { .. }, Errno::PERM) => {
-            "creating namespaces needs root; start the container as root".into()
+            "creating namespaces needs root, or lxc.idmap lines for the ids granted to this user; and \
+             user namespaces must be allowed (sysctl user.max_user_namespaces)"
+                .into()
         }
         (Step::CloneGuest { .. }, Errno::NOSPC) => {
             "a limit in /proc/sys/user/max_*_namespaces is reached; raise it".into()
@@ -195,4 +224,25 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         _ => return None,
     };
     Some(text)
+}
+
+/// The remedy for a label that cannot be taken.
+pub fn hint_of_label(module: SecurityModule, errno: Errno) -> Option<&'static str> {
+    match (module, errno) {
+        (SecurityModule::Apparmor, Errno::NOENT) => Some(
+            "no profile of that name is loaded ('cat /sys/kernel/security/apparmor/profiles'); load the \
+             file that has it ('apparmor_parser -r FILE')",
+        ),
+        (SecurityModule::Apparmor, Errno::ACCESS | Errno::PERM) => Some(
+            "the profile that the calling program runs under does not let it change to another; start \
+             from an unconfined program, or see the kernel log",
+        ),
+        (SecurityModule::Selinux, Errno::INVAL) => {
+            Some("the loaded policy knows no such context; correct it ('seinfo -t' lists types)")
+        }
+        (SecurityModule::Selinux, Errno::ACCESS | Errno::PERM) => {
+            Some("the policy does not allow the transition; see the audit log ('ausearch -m avc')")
+        }
+        _ => None,
+    }
 }

@@ -4,6 +4,9 @@
 //!   guest                                monitor
 //!                                 <-     Mapped              its id maps are written, if any
 //!   Network [+ fd]                ->                         made after the maps
+//!                                 <-     Rootfs [+ fd]       its ids shifted, if asked for
+//!   Shift(..) [+ fd]              ->                         the same of a mount entry
+//!                                 <-     Shifted(..)
 //!                                 <-     Nics(..)            the host's ends exist
 //!   Terminals{..} [+ fds]         ->                         console, ttys, devpts
 //!   Ready                         ->                         everything is set up
@@ -43,6 +46,8 @@ pub enum FromGuest {
     },
     /// It has made its network namespace, whose descriptor comes along.
     Network,
+    /// A detached mount comes along whose ids are to be shifted.
+    Shift(Shift),
     /// Names that the network devices got inside, in the plan's order.
     NicNames(Vec<String>),
     /// Everything is set up; the next thing is exec.
@@ -58,10 +63,23 @@ pub enum FromGuest {
 pub enum ToGuest {
     /// The maps of its user namespace are written.
     Mapped,
+    /// The mount that becomes the rootfs comes along.
+    Rootfs,
+    /// The mount is shifted, or the errno why it is not.
+    Shifted(Option<i32>),
     /// The host's work on the network is done; names of the guest's ends, in the plan's order.
     Nics(Vec<GuestNic>),
     /// Execute.
     Go,
+}
+
+/// A mount whose files shall show the ids of a user namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shift {
+    /// File of the namespace; `None` = the container's own.
+    pub namespace: Option<String>,
+    /// What is mounted below as well.
+    pub recursive: bool,
 }
 
 /// A device that was put into the guest's network namespace.

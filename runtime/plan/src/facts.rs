@@ -1,7 +1,7 @@
 //! What was found out about the host, and only what the configuration at hand needs.
 
-use crate::Namespaces;
 use crate::users::UserFacts;
+use crate::{ApparmorFact, Namespaces};
 
 /// Facts about the host, gathered by the engine just before a plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,8 +12,10 @@ pub struct HostFacts {
     pub cgroups: Vec<HierarchyFact>,
     /// The kernel has cgroup namespaces (Linux 4.6).
     pub cgroup_namespace: bool,
-    /// AppArmor is enabled on the host.
-    pub apparmor: bool,
+    /// AppArmor, where it is enabled; asked for unless nothing is to be changed.
+    pub apparmor: Option<ApparmorFact>,
+    /// SELinux is enabled on the host; asked only when a context is set.
+    pub selinux: bool,
     /// The monitor itself already runs under a seccomp filter; asked only when a profile is set.
     pub confined: bool,
     /// What `lxc.rootfs.path` names.
@@ -32,6 +34,8 @@ pub struct HostFacts {
     pub shared: Vec<SharedFact>,
     /// Device rules that name a path, resolved: `/dev/kvm rw` → `c 10:232 rw`; or why not.
     pub device_paths: Vec<(String, Result<String, String>)>,
+    /// The kernel has no id-mapped mounts (Linux 5.12); asked only when there is to be one.
+    pub no_idmapped_mounts: bool,
     /// What id maps depend on; `None` without any.
     pub users: Option<UserFacts>,
 }

@@ -2,7 +2,7 @@
 
 use crate::users::{self, MapWriter};
 use crate::{HostFacts, Refusal};
-use lxc_config::{IdKind, IdRange, Located, Values};
+use lxc_config::{IdKind, IdRange, IdmapSource, Located, Values};
 use std::fmt;
 
 /// Lines that the kernel takes for one kind of id.
@@ -81,14 +81,7 @@ pub(crate) fn choose(values: &Values, facts: &HostFacts) -> Result<Option<IdmapP
     if values.idmap.is_empty() {
         return Ok(None);
     }
-    for kind in [IdKind::User, IdKind::Group] {
-        let ranges: Vec<_> = values
-            .idmap
-            .iter()
-            .filter(|r| r.value.kind == kind)
-            .collect();
-        acceptable(kind, &ranges, values)?;
-    }
+    check(values)?;
     let ranges = users::plain(&values.idmap);
     let user = setup_id(IdKind::User, &ranges, values)?;
     let group = setup_id(IdKind::Group, &ranges, values)?;
@@ -102,6 +95,54 @@ pub(crate) fn choose(values: &Values, facts: &HostFacts) -> Result<Option<IdmapP
         setup: (user.0, group.0),
         host: (user.1, group.1),
     }))
+}
+
+/// Refuses maps that the kernel would not take: a kind without any, ranges that meet, too many.
+///
+/// # Errors
+/// What is wrong with them, and where it was written.
+pub fn check(values: &Values) -> Result<(), Refusal> {
+    [IdKind::User, IdKind::Group]
+        .into_iter()
+        .try_for_each(|kind| {
+            let ranges: Vec<_> = values
+                .idmap
+                .iter()
+                .filter(|r| r.value.kind == kind)
+                .collect();
+            acceptable(kind, &ranges, values)
+        })
+}
+
+/// Refuses to show the ids of a user namespace where there is none, or where the kernel cannot.
+///
+/// # Errors
+/// A sentence without a place, which the caller knows.
+pub(crate) fn check_shift(
+    ids: &IdmapSource,
+    values: &Values,
+    facts: &HostFacts,
+) -> Result<(), Refusal> {
+    if *ids == IdmapSource::Container && values.idmap.is_empty() {
+        return Err(Refusal::new(
+            "idmap=container means the ids of the container's user namespace, and it gets none",
+            "add lxc.idmap lines, or leave idmap=container out",
+        ));
+    }
+    if facts.no_idmapped_mounts {
+        return Err(Refusal::new(
+            "this kernel has no id-mapped mounts",
+            "boot Linux 5.12 or later, or give the files to the ids of lxc.idmap (chown) and leave \
+             idmap= out",
+        ));
+    }
+    if facts.euid != 0 {
+        return Err(Refusal::new(
+            "only root may make id-mapped mounts",
+            "start the container as root, or leave idmap= out",
+        ));
+    }
+    Ok(())
 }
 
 /// What the kernel asks of the lines of one kind.

@@ -4,6 +4,7 @@ use lxc_config::{
     Bind, Create, Located, MountEntry, MountOptions, SharedMounts, Values, parse_fstab_line,
 };
 
+use crate::idmap;
 use crate::step::{Planned, Step};
 use crate::{HostFacts, Refusal, Side, StartRequest};
 
@@ -38,6 +39,7 @@ pub fn entries(
     let mut steps = Vec::new();
     for (entry, origin) in written(values, facts)? {
         check(&entry, &origin, facts, warnings)?;
+        check_idmap(&entry, values, facts).map_err(|refusal| refusal.at_place(&origin))?;
         match place(&entry, values, request) {
             Some(target) => steps.push(Planned {
                 side: Side::Guest,
@@ -174,6 +176,26 @@ fn check(
         ));
     }
     Ok(())
+}
+
+/// An entry whose files are to show other ids.
+fn check_idmap(entry: &MountEntry, values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
+    let options = &entry.options;
+    let Some(ids) = &options.idmap else {
+        return Ok(());
+    };
+    let no_copy = options.bind.is_none() || !matches!(entry.fstype.as_str(), "none" | "");
+    if no_copy || !options.data.is_empty() {
+        return Err(Refusal::new(
+            "idmap= is for directories and files that are bound, without a filesystem type or data",
+            "write 'SOURCE TARGET none bind,idmap=container 0 0' (or rbind)",
+        ));
+    }
+    match idmap::check_shift(ids, values, facts) {
+        // What cannot be is skipped when its turn comes.
+        Err(_) if options.optional => Ok(()),
+        checked => checked,
+    }
 }
 
 /// `lxc.mount.auto = shmounts:…` as the entry it stands for.

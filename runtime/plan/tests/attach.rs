@@ -1,7 +1,11 @@
 //! Attach plans, decided without a container.
 #![forbid(unsafe_code)]
 
-use lxc_plan::{AttachPlan, AttachRequest, Elevated, Namespaces, RunningFacts};
+use lxc_config::{IdKind, IdRange};
+use lxc_plan::SecurityModule::{self, Apparmor, Selinux};
+use lxc_plan::{
+    AttachPlan, AttachRequest, Elevated, JoinedIds, LabelFacts, Namespaces, RunningFacts,
+};
 use rstest::rstest;
 
 const OWN: Namespaces = Namespaces(0x0002_0000 | 0x2000_0000 | 0x4000_0000);
@@ -147,27 +151,79 @@ fn new_privileges_are_forbidden_by_either(
     assert_eq!(make(&request, &running).no_new_privs, want);
 }
 
+fn labels(module: SecurityModule, own: &str, init: &str) -> Option<LabelFacts> {
+    Some(LabelFacts {
+        module,
+        own: own.into(),
+        init: init.into(),
+    })
+}
+
+/// The label is init's or the one asked for; none is taken that the caller has already.
 #[rstest]
-#[case(None, "unconfined", true)]
-#[case(None, "other", false)]
-#[case(Some("unconfined"), "unconfined", true)]
-#[case(Some("mine (enforce)"), "mine (enforce)", true)]
-#[case(Some("mine (enforce)"), "unconfined", false)]
-fn only_a_label_that_the_program_has_anyway_can_be_asked_for(
-    #[case] own: Option<&str>,
-    #[case] context: &str,
-    #[case] accepted: bool,
+#[case(labels(Apparmor, "unconfined", "unconfined"), None, Ok(None))]
+#[case(labels(Apparmor, "unconfined", "c"), None, Ok(Some(("c", false))))]
+#[case(labels(Apparmor, "c", "c"), None, Ok(None))]
+#[case(labels(Apparmor, "c", "unconfined"), None, Ok(Some(("unconfined", false))))]
+#[case(labels(Apparmor, "unconfined", "c"), Some("mine"), Ok(Some(("mine", false))))]
+#[case(labels(Apparmor, "unconfined", "c"), Some("unconfined"), Ok(None))]
+#[case(
+    labels(Apparmor, "unconfined", "c"),
+    Some("two\nlines"),
+    Err("\"two\\nlines\" is no security label")
+)]
+#[case(
+    labels(Apparmor, "unconfined", "c"),
+    Some(""),
+    Err("\"\" is no security label")
+)]
+#[case(labels(Selinux, "u:r:t:s0", "u:r:c:s0"), None, Ok(Some(("u:r:c:s0", true))))]
+#[case(None, None, Ok(None))]
+#[case(None, Some("unconfined"), Ok(None))]
+#[case(
+    None,
+    Some("mine"),
+    Err("no program can run under the security label \"mine\"")
+)]
+fn the_label_of_an_attached_process(
+    #[case] labels: Option<LabelFacts>,
+    #[case] context: Option<&str>,
+    #[case] want: Result<Option<(&str, bool)>, &str>,
 ) {
     let request = AttachRequest {
-        context: Some(context.to_string()),
+        context: context.map(str::to_string),
         ..AttachRequest::default()
     };
     let running = RunningFacts {
-        own_label: own.map(str::to_string),
+        labels,
         ..running()
     };
     let plan = AttachPlan::make(&request, &running, &[], &[]);
-    assert_eq!(plan.is_ok(), accepted, "{plan:?}");
+    match (plan, want) {
+        (Ok(plan), Ok(want)) => {
+            let label = plan.label.as_ref();
+            assert_eq!(label.map(|l| (l.label.text.as_str(), l.at_exec)), want);
+        }
+        (Err(refusal), Err(want)) => assert!(refusal.to_string().starts_with(want), "{refusal}"),
+        (found, want) => panic!("{found:?} instead of {want:?}"),
+    }
+}
+
+/// Spared of it (-e LSM), or with SELinux at once instead of with the exec.
+#[test]
+fn a_label_can_be_left_out_and_taken_at_once() {
+    let running = RunningFacts {
+        labels: labels(Selinux, "u:r:t:s0", "u:r:c:s0"),
+        ..running()
+    };
+    let mut request = AttachRequest {
+        context_now: true,
+        ..AttachRequest::default()
+    };
+    let label = make(&request, &running).label.expect("a label");
+    assert!(!label.at_exec);
+    request.elevated.lsm = true;
+    assert_eq!(make(&request, &running).label, None);
 }
 
 #[test]
@@ -180,18 +236,83 @@ fn variables_are_bytes() {
     assert!(env.contains(&("LATIN".into(), value)), "{env:?}");
 }
 
-#[test]
-fn a_foreign_user_namespace_is_refused() {
-    let user = RunningFacts {
-        differing: OWN.with(Namespaces::USER),
-        ..running()
+/// A container whose init is `init` in a user namespace with these maps.
+fn mapped(init: u32, text: &str) -> RunningFacts {
+    let range = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |index: usize| words[index].parse().expect("a number");
+        IdRange {
+            kind: match words[0] {
+                "u" => IdKind::User,
+                _ => IdKind::Group,
+            },
+            inside: number(1),
+            host: number(2),
+            count: number(3),
+        }
     };
-    let refusal =
-        AttachPlan::make(&AttachRequest::default(), &user, &[], &[]).expect_err("refused");
-    assert!(
-        refusal.to_string().contains("not implemented yet"),
-        "{refusal}"
-    );
+    RunningFacts {
+        namespaces: OWN.with(Namespaces::USER),
+        differing: OWN.with(Namespaces::USER),
+        uid: init,
+        gid: init,
+        idmap: text.split(", ").map(range).collect(),
+        ..running()
+    }
+}
+
+/// Who one becomes: at joining, on the host, then; and whose the terminal is.
+#[rstest]
+#[case("u 0 1000 10, g 0 2000 10", None, ((0, 0), (1000, 2000), 1000), (0, 0))]
+#[case("u 0 1000 10, g 0 2000 10", Some((5, 6)), ((0, 0), (1000, 2000), 1005), (5, 6))]
+// No root: who init is.
+#[case("u 7 1000 1, g 8 1000 1", None, ((7, 8), (1000, 1000), 1000), (7, 8))]
+fn ids_are_taken_on_at_joining(
+    #[case] maps: &str,
+    #[case] asked: Option<(u32, u32)>,
+    #[case] (setup, host, owner): ((u32, u32), (u32, u32), u32),
+    #[case] program: (u32, u32),
+) {
+    let request = AttachRequest {
+        uid: asked.map(|ids| ids.0),
+        gid: asked.map(|ids| ids.1),
+        ..AttachRequest::default()
+    };
+    let plan = make(&request, &mapped(1000, maps));
+    let ids = JoinedIds { setup, host, owner };
+    assert_eq!(plan.user_namespace, Some(ids));
+    assert_eq!((plan.uid, plan.gid), program);
+}
+
+#[test]
+fn without_the_user_namespace_one_stays_who_one_is() {
+    let request = AttachRequest {
+        namespaces: Some(Namespaces::NET),
+        ..AttachRequest::default()
+    };
+    let plan = make(&request, &mapped(1000, "u 0 1000 10, g 0 1000 10"));
+    assert_eq!((plan.user_namespace, plan.uid, plan.gid), (None, 0, 0));
+}
+
+#[rstest]
+#[case(Some(10), None, &[], "does not map the user 10")]
+#[case(None, Some(10), &[], "does not map the group 10")]
+#[case(None, None, &[3, 11], "does not map the group 11")]
+fn ids_that_are_not_mapped_are_refused(
+    #[case] uid: Option<u32>,
+    #[case] gid: Option<u32>,
+    #[case] groups: &[u32],
+    #[case] want: &str,
+) {
+    let request = AttachRequest {
+        uid,
+        gid,
+        groups: Some(groups.to_vec()),
+        ..AttachRequest::default()
+    };
+    let running = mapped(1000, "u 0 1000 10, g 0 1000 10");
+    let refusal = AttachPlan::make(&request, &running, &[], &[]).expect_err(want);
+    assert!(refusal.to_string().contains(want), "{refusal}");
 }
 
 #[rstest]

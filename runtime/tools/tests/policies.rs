@@ -164,15 +164,6 @@ fn our_own_configurations_work_like_debians() {
             "{files:?}\nours {ours}\ntheirs {theirs}"
         );
     }
-    // What takes an id map is refused, never started without one.
-    lab.configure(
-        &name,
-        "lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536",
-    );
-    lab.tool("lxc-start", &["-n", &name])
-        .run()
-        .exits(1)
-        .complains("lxc.idmap");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use lxc_guest::protocol::LXCPATH;
+use lxc_guest::protocol::User;
 use rustix::fs::{major, minor};
 
 use super::mounts::Mount;
@@ -83,12 +83,10 @@ fn gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ENODEV)
 }
 
-/// LXCPATH/NAME/rootfs, what ever it is.
+/// NAME/rootfs in somebody's directory of containers, what ever it is.
 fn is_rootfs(path: &Path) -> bool {
-    let below = path
-        .strip_prefix(LXCPATH)
-        .map(|below| below.components().count());
-    below == Ok(2) && path.ends_with("rootfs")
+    let depth = |user: &User| Some(path.strip_prefix(user.lxcpath()).ok()?.components().count());
+    path.ends_with("rootfs") && User::ALL.iter().any(|user| depth(user) == Some(2))
 }
 
 fn line(path: &Path, metadata: &Metadata) -> String {
@@ -138,6 +136,8 @@ mod tests {
             ("/var/lib/lxc/rootfs", false),
             ("/var/lib/lxc/a/b/rootfs", false),
             ("/var/lib/lxc/a/rootfs2", false),
+            ("/home/alice/.local/share/lxc/a/rootfs", true),
+            ("/home/alice/rootfs", false),
             ("/rootfs", false),
         ] {
             assert_eq!(is_rootfs(Path::new(path)), left_out, "{path}");

@@ -31,6 +31,14 @@ pub fn idmap(watch: &mut Watch) -> Had {
     })
 }
 
+/// The same, where only success counts.
+pub fn idmapped_tmpfs(watch: &mut Watch) -> Had {
+    in_child(watch, 0, || {
+        let other = Other::new()?;
+        try_idmap(&format!("/proc/{}/ns/user", other.pid)).map_err(why)
+    })
+}
+
 fn try_idmap(namespace: &str) -> lxc_kernel::Result<()> {
     let tmpfs = new_mount("tmpfs", None, &[], 0)?;
     // Not O_PATH: the kernel wants a namespace that is really open.

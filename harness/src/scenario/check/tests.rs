@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use lxc_guest::protocol::{Feature, Layout, Rootfs};
+use lxc_guest::protocol::{Feature, Layout, Rootfs, User};
 use tempfile::TempDir;
 
 use super::super::{Act, Door, Ending, Scenario, State, Subject, Wrong, load};
@@ -46,7 +46,7 @@ kernels = ["<6.1", "newest"]
 cgroups = ["v2"]
 needs = ["idmapped-mounts", "cgroup2"]
 doors = ["tools", "library", "c"]
-ci = false
+ci = true
 
 [container.demo]
 config = """
@@ -85,6 +85,7 @@ left_behind = [{ what = "file /root/*", why = "it is so", subject = "ours" }]
         ("start/it-starts.toml", text),
         ("subjects.toml", subjects),
         ("README.md", ""),
+        ("security.md", ""),
     ];
     let scenarios = load_all(&files).unwrap();
     let [scenario] = &scenarios[..] else {
@@ -100,7 +101,7 @@ left_behind = [{ what = "file /root/*", why = "it is so", subject = "ours" }]
     assert!(!scenario.applies("6.1", Layout::V2));
     assert!(!scenario.applies("7.3", Layout::V1));
     assert_eq!(scenario.needs, [Feature::IdmappedMounts, Feature::Cgroup2]);
-    assert!(!scenario.ci);
+    assert!(scenario.ci);
     let ways: Vec<String> = scenario.ways.iter().map(ToString::to_string).collect();
     let everybodys = [
         "ours",
@@ -166,6 +167,58 @@ left_behind = [{ what = "file /root/*", why = "it is so", subject = "ours" }]
         ("scenarios/subjects.toml:1", "file /run/lxc/*"),
     ];
     assert_eq!(allowed, expected);
+}
+
+#[test]
+fn ordinary_users_have_their_own_places() {
+    let text = r##"
+title = "it starts"
+[files]
+"/etc/lxc/lxc-usernet" = "alice veth br0 1"
+"/home/alice/.config/lxc/default.conf" = ""
+[container.hers]
+owner = "alice"
+shift = 200000
+prepare = "ln -s / escape"
+[container.roots]
+[[step]]
+user = "alice"
+start = "hers"
+[[step]]
+start = "roots"
+"##;
+    let scenario = load_all(&[("start/it-starts.toml", text)])
+        .unwrap()
+        .remove(0);
+    let files: Vec<_> = scenario
+        .files
+        .iter()
+        .map(|file| (file.path.as_str(), file.owner))
+        .collect();
+    let expected = [
+        ("/etc/lxc/lxc-usernet", User::Root),
+        ("/home/alice/.config/lxc/default.conf", User::Alice),
+    ];
+    assert_eq!(files, expected);
+    let rootfs = "/home/alice/.local/share/lxc/hers/rootfs";
+    let [hers, roots] = &scenario.containers[..] else {
+        panic!("{:?}", scenario.containers)
+    };
+    assert_eq!((hers.owner, hers.shift), (User::Alice, 200_000));
+    assert_eq!((roots.owner, roots.shift), (User::Root, 0));
+    assert!(
+        hers.config
+            .starts_with(&format!("lxc.rootfs.path = dir:{rootfs}\n"))
+    );
+    let [prepared] = &scenario.prepared[..] else {
+        panic!("{:?}", scenario.prepared)
+    };
+    assert_eq!(
+        (prepared.rootfs.as_str(), prepared.script.as_str()),
+        (rootfs, "ln -s / escape")
+    );
+    let users: Vec<User> = scenario.steps.iter().map(|step| step.user).collect();
+    assert_eq!(users, [User::Alice, User::Root]);
 }
 
 #[test]
@@ -325,6 +378,31 @@ fn what_cannot_be_meant_is_refused_at_its_line() {
         ),
         (format!("\nsubjects = []\n{STEP}"), 2, "subjects is empty"),
         ("title = \"it starts\"".into(), 1, "there is no [[step]]"),
+        (
+            format!("files.\"etc/x\" = \"\"\n{STEP}"),
+            1,
+            "is no absolute path",
+        ),
+        (
+            format!("files.\"/etc/../x\" = \"\"\n{STEP}"),
+            1,
+            "is no absolute path",
+        ),
+        (
+            format!("{STEP}[container.a]\nshift = 0"),
+            5,
+            "moves nothing",
+        ),
+        (
+            format!("{STEP}[container.a]\nprepare = \"\""),
+            5,
+            "it needs a line",
+        ),
+        (
+            format!("{STEP}[container.a]\nrootfs = \"none\"\nprepare = \"true\""),
+            6,
+            "and the container one",
+        ),
         (format!("{STEP}start = \"demo\""), 4, "not run and start"),
         (
             format!("{HEAD}[[step]]\nexit = 1"),

@@ -1,12 +1,13 @@
 //! What the monitor knows and holds of its container, and what it answers when asked.
 
+use crate::apparmor::Loaded;
 use crate::monitor::life::{self, Event, Phase};
 use crate::step::cgroup::Cgroups;
 use crate::step::devices::DeviceFilter;
 use crate::wire::{Answers, CGROUP_MAGIC, CGROUP2_MAGIC, ConsoleLog, DeviceRule, State};
 use lxc_config::Config;
 use lxc_kernel::{Errno, process, pty};
-use lxc_plan::Namespaces;
+use lxc_plan::{IdmapPlan, Namespaces};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The container's init.
@@ -44,6 +45,8 @@ pub struct Live {
     pub init: Option<Init>,
     /// Namespaces it has of its own.
     pub namespaces: Namespaces,
+    /// Its user namespace, if that has maps of its own.
+    pub idmap: Option<IdmapPlan>,
     /// Its devpts.
     pub devpts: Option<OwnedFd>,
     /// Its ttys.
@@ -54,6 +57,8 @@ pub struct Live {
     pub namespace_fds: Vec<(&'static str, OwnedFd)>,
     /// Keeps the rootfs from being made read-only.
     pub pin: Option<OwnedFd>,
+    /// The AppArmor profile of its own.
+    pub profile: Option<Loaded>,
     /// Its device rules on a pure v2 host.
     pub devices: DeviceFilter,
 }

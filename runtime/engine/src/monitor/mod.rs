@@ -6,6 +6,7 @@
 //! ```
 
 pub(crate) mod broadcast;
+mod cgroup;
 pub mod life;
 mod live;
 mod run;

@@ -254,11 +254,13 @@ impl Monitor {
             cgroups,
             init: None,
             namespaces: Namespaces::default(),
+            idmap: None,
             devpts: None,
             ttys: Vec::new(),
             veths: Vec::new(),
             namespace_fds: Vec::new(),
             pin: None,
+            profile: None,
             devices: DeviceFilter::default(),
         };
         let mut monitor = Monitor {

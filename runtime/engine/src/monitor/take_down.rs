@@ -59,7 +59,7 @@ impl Monitor {
         }
     }
 
-    /// Console, network, payload cgroup and descriptors of one run.
+    /// Console, network, payload cgroup, profile and descriptors of one run.
     pub fn release_run(&mut self) {
         self.close_console();
         if let Err(error) = self.ignore_guest() {
@@ -68,9 +68,10 @@ impl Monitor {
         self.guest_socket = None;
         self.delete_named_veths();
         self.kill_survivors();
-        if let Err(error) = self.drained(|monitor| monitor.live.cgroups.remove_payload()) {
+        if let Err(error) = self.drained(Monitor::remove_payload) {
             log::warn!("the container's cgroup stays behind: {error}");
         }
+        self.unload_profile();
         self.live.forget_run();
     }
 

@@ -4,18 +4,19 @@ use super::birth::{self, Birth};
 use super::{HostWorld, Joined, tell_guest};
 use crate::failure::{Failure, FailureKind};
 use crate::guest::{self, GuestWorld};
-use crate::message::ToGuest;
+use crate::message::{self, Shift, ToGuest};
 use crate::monitor::{Init, Live, Monitor};
 use crate::sharing;
 use crate::step::mounts::io;
-use crate::step::{idmap, network};
+use crate::step::{idmap, idmapped_mount, network};
 use crate::undo::UndoStack;
+use lxc_config::IdmapSource;
 use lxc_kernel::netlink::Netlink;
 use lxc_kernel::seccomp::{self, Filter};
-use lxc_kernel::{Errno, Result, SysError, core_scheduling, fd, file, procfs, rlimit};
+use lxc_kernel::{Errno, Result, SysError, core_scheduling, fd, file, procfs, rlimit, users};
 use lxc_plan::{IdmapPlan, JoinedNamespace, Namespaces, NicPlan, ResourceLimit, StartPlan, Step};
 use rustix::fs::{Mode, OFlags};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Largest seccomp policy read.
@@ -49,9 +50,19 @@ pub(super) fn pin(path: &str) -> Result<Option<OwnedFd>> {
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
         Err(error) => return Err(SysError::new("openat", format!("{path}, O_TMPFILE"), error)),
     }
-    let named =
-        OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let pin = match rustix::fs::openat(&directory, NAME, named, mode) {
+    // Made anew: what has that name already is the rootfs author's, and to open a device is to act upon
+    // it.
+    let named = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let make = || rustix::fs::openat(&directory, NAME, named, mode);
+    let made = match make() {
+        Err(Errno::EXIST) => {
+            // One that cannot be removed is the error of the second attempt.
+            let _ = rustix::fs::unlinkat(&directory, NAME, rustix::fs::AtFlags::empty());
+            make()
+        }
+        made => made,
+    };
+    let pin = match made {
         Ok(pin) => pin,
         Err(Errno::ROFS) => return Ok(None),
         Err(error) => return Err(SysError::new("openat", format!("{path}/{NAME}"), error)),
@@ -106,6 +117,7 @@ pub(super) fn clone_guest(
                 stdio: None,
                 stdio_only_terminals: false,
                 tty_names: Vec::new(),
+                label: None,
                 filter: world.filter.as_ref(),
                 hooks: &monitor.hooks,
                 last_kept_fd: crate::launch::last_kept_fd(),
@@ -118,6 +130,10 @@ pub(super) fn clone_guest(
             monitor.guest_socket = Some(ours);
             monitor.hooks.set("LXC_PID", pid.to_string());
             keep_namespaces(namespaces, monitor)?;
+            if plan.namespaces.has(Namespaces::USER) && users::euid() != 0 {
+                let owner = procfs::Proc::host()?.open_ns(pid, "user")?;
+                monitor.live.cgroups.owner = Some(owner);
+            }
             Ok(monitor.watch_guest()?)
         }
     }
@@ -130,6 +146,33 @@ pub(super) fn write_idmap(
 ) -> std::result::Result<(), guest::Problem> {
     idmap::write(map, guest_pid(monitor)?)?;
     tell_guest(monitor, &ToGuest::Mapped).map_err(guest::Problem::Told)
+}
+
+/// Prepares the rootfs with its ids shifted and hands it to the guest.
+pub(super) fn shift_rootfs(source: &str, ids: &IdmapSource, monitor: &Monitor) -> Result<()> {
+    let tree = idmapped_mount::rootfs(source, ids, guest_pid(monitor)?)?;
+    say(monitor, &ToGuest::Rootfs, &[tree.as_fd()])
+}
+
+/// Shifts the ids of an entry's mount for the guest and tells it how that went.
+pub(super) fn shift_entry(asked: &Shift, tree: &OwnedFd, monitor: &Monitor) -> Result<()> {
+    let done = idmapped_mount::shift(asked, tree.as_fd(), guest_pid(monitor)?);
+    if let Err(error) = &done {
+        log::info!("the ids of a mount cannot be shifted: {error}");
+    }
+    let errno = done.err().map(|error| error.errno.raw_os_error());
+    say(monitor, &ToGuest::Shifted(errno), &[])
+}
+
+fn say(monitor: &Monitor, word: &ToGuest, fds: &[BorrowedFd<'_>]) -> Result<()> {
+    let Some(socket) = &monitor.guest_socket else {
+        return Ok(());
+    };
+    match message::send(socket.as_fd(), word, fds) {
+        // A guest that has died is told of by its own last word, or by its silence.
+        Err(error) if error.is(Errno::PIPE) => Ok(()),
+        sent => sent,
+    }
 }
 
 fn guest_pid(monitor: &Monitor) -> Result<i32> {
@@ -161,6 +204,14 @@ pub(super) fn keep_namespaces(namespaces: Namespaces, monitor: &mut Monitor) -> 
         .namespace_fds
         .sort_by_key(|(name, _)| place(name));
     Ok(())
+}
+
+/// Looks whether the guest runs under its label.
+pub(super) fn confirm_label(label: &lxc_plan::Label, live: &Live) -> Result<()> {
+    match &live.init {
+        Some(init) => crate::step::label::confirm(label, init.pid),
+        None => Err(SysError::new("open", "/proc/PID/attr", Errno::SRCH)),
+    }
 }
 
 pub(super) fn create_veth(

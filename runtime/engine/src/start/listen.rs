@@ -152,6 +152,12 @@ fn hear(monitor: &mut Monitor, world: &mut HostWorld) -> Result<Heard> {
             keep_network(monitor, world)?;
             Ok(Heard::Nothing)
         }
+        FromGuest::Shift(asked) => {
+            let missing = || SysError::new("recvmsg", "no mount came along", Errno::BADMSG);
+            let tree = fds.into_iter().next().ok_or_else(missing)?;
+            super::host::shift_entry(&asked, &tree, monitor)?;
+            Ok(Heard::Nothing)
+        }
         FromGuest::NicNames(names) => {
             name_nics(monitor, names);
             Ok(Heard::Nothing)

@@ -16,7 +16,7 @@ use crate::step::idmap;
 use crate::undo::UndoStack;
 use lxc_config::{Config, ConsolePath};
 use lxc_kernel::seccomp::Filter;
-use lxc_kernel::{Errno, Result, pty, pty::Pty};
+use lxc_kernel::{Errno, pty, pty::Pty};
 use lxc_plan::{
     HierarchyFact, HookKind, HookRun, Namespaces, Planned, Side, StartPlan, StartRequest, Step,
 };
@@ -58,6 +58,7 @@ pub fn start(
         log::warn!("{warning}");
     }
     monitor.live.namespaces = plan.namespaces;
+    monitor.live.idmap.clone_from(&plan.idmap);
     let mut undo = UndoStack::new();
     match carry_out(monitor, &plan, &mut undo) {
         Ok(()) => Ok(()),
@@ -91,6 +92,7 @@ fn plan(
         mini_init: asked.mini_init,
         foreground: asked.foreground,
         default_mount_point: asked.default_mount_point.clone(),
+        default_profiles: asked.default_profiles.clone(),
         cgroup_pattern: asked.cgroup_pattern.clone(),
     };
     let mount_point = request.default_mount_point.as_deref();
@@ -217,11 +219,14 @@ fn act(
                 .cgroups
                 .limit(*unified, file, value.as_bytes())?;
         }
+        Step::LoadProfile(profile) => monitor.load_profile(profile)?,
+        Step::ConfirmLabel(label) => host::confirm_label(label, &monitor.live)?,
         Step::CreateInnerCgroup { name } => monitor.live.cgroups.create_inner(name)?,
         Step::OpenNamespace(joined) => host::open_namespace(joined, monitor, world)?,
         Step::CloneGuest { .. } => host::clone_guest(plan, monitor, world)?,
         Step::WriteIdmap(map) => host::write_idmap(map, monitor)?,
-        Step::GiveCgroup { group } => monitor.live.cgroups.give_to_group(*group),
+        Step::ShiftRootfs { source, ids } => host::shift_rootfs(source, ids, monitor)?,
+        Step::GiveCgroup { group } => monitor.give_cgroup(*group),
         Step::NewSchedulingCookie => host::new_scheduling_cookie(monitor)?,
         Step::WriteProcFile { path, value } => host::write_proc_file(path, value, monitor)?,
         Step::LimitResource(limit) => host::limit_resource(limit, monitor)?,
@@ -241,8 +246,10 @@ fn act(
         | Step::WriteSysctl { .. }
         | Step::TakeIds { .. }
         | Step::IsolateMounts
+        | Step::OpenLabelFile(_)
         | Step::MountRootfs { .. }
         | Step::SetHostname(_)
+        | Step::LabelKeyring(_)
         | Step::NewKeyring
         | Step::ConfigureNetwork(_)
         | Step::MountDev { .. }
@@ -259,6 +266,7 @@ fn act(
         | Step::NewBootId
         | Step::SetPersonality { .. }
         | Step::DropCapabilities(_)
+        | Step::SetLabel(_)
         | Step::NoNewPrivs
         | Step::LoadSeccomp
         | Step::Exec(_) => {}
@@ -299,12 +307,5 @@ fn tell_guest(monitor: &Monitor, word: &ToGuest) -> std::result::Result<(), Fail
             Err(Failure::new(FailureKind::Monitor, "cannot talk to the guest").caused_by(&error))
         }
         _ => Ok(()),
-    }
-}
-
-impl Monitor {
-    /// Removes the container's cgroup, for undoing.
-    fn remove_payload(&mut self) -> Result<()> {
-        self.live.cgroups.remove_payload()
     }
 }

@@ -5,7 +5,7 @@ use crate::guest::{self, GuestWorld, Problem};
 use crate::message::{self, FromGuest, ToGuest};
 use lxc_config::{IdKind, IdRange};
 use lxc_kernel::idmap::{self, Kind, Range, Writer};
-use lxc_kernel::{Errno, Result, process, procfs};
+use lxc_kernel::{Errno, Result, process, procfs, users};
 use lxc_plan::IdmapPlan;
 use lxc_plan::users::MapWriter;
 use rustix::fs::{Gid, Uid};
@@ -44,17 +44,7 @@ pub fn configured(range: &Range) -> IdRange {
 /// Writes the maps of the guest, whose pid this is.
 pub fn write(map: &IdmapPlan, guest: i32) -> std::result::Result<(), Problem> {
     let ranges: Vec<Range> = map.ranges.iter().map(range).collect();
-    let writer = match &map.writer {
-        MapWriter::Direct => Writer::Direct,
-        MapWriter::Tools {
-            newuidmap,
-            newgidmap,
-        } => Writer::Tools {
-            newuidmap: Path::new(newuidmap),
-            newgidmap: Path::new(newgidmap),
-        },
-    };
-    idmap::write(guest, &ranges, &writer).map_err(|error| match error {
+    idmap::write(guest, &ranges, &writer(map)).map_err(|error| match error {
         idmap::Error::Sys(error) => Problem::Call(error),
         told => Problem::Told(refused(map, &told)),
     })
@@ -66,6 +56,49 @@ fn refused(map: &IdmapPlan, error: &idmap::Error) -> Failure {
         "grant the ranges to this user ('usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST \
          USER'), or use granted ones in lxc.idmap",
     )
+}
+
+/// Does `work` in a child that is the container's root and owns what the caller owns: what an ordinary
+/// user may do with the files of both at once.
+///
+/// # Errors
+/// There is no such child. What `work` could not do is its own to tell.
+pub fn as_root_of(map: &IdmapPlan, work: impl FnOnce()) -> std::result::Result<(), idmap::Error> {
+    let mut ranges: Vec<Range> = map.ranges.iter().map(range).collect();
+    for (kind, own) in [(Kind::User, users::euid()), (Kind::Group, users::egid())] {
+        let same = ranges.iter().filter(|it| it.kind == kind);
+        let mapped = same.clone().any(|it| {
+            let distance = own.checked_sub(it.outside);
+            distance.is_some_and(|distance| distance < it.count)
+        });
+        let free = same.filter_map(|it| it.inside.checked_add(it.count)).max();
+        if let Some(inside) = free.filter(|_| !mapped) {
+            ranges.push(Range {
+                kind,
+                inside,
+                outside: own,
+                count: 1,
+            });
+        }
+    }
+    let work = || {
+        work();
+        0
+    };
+    idmap::in_user_namespace(&ranges, &writer(map), Some(map.setup), work).map(drop)
+}
+
+fn writer(map: &IdmapPlan) -> Writer<'_> {
+    match &map.writer {
+        MapWriter::Direct => Writer::Direct,
+        MapWriter::Tools {
+            newuidmap,
+            newgidmap,
+        } => Writer::Tools {
+            newuidmap: Path::new(newuidmap),
+            newgidmap: Path::new(newgidmap),
+        },
+    }
 }
 
 /// The guest's part: waits for its maps and becomes somebody in them.

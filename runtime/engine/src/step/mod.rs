@@ -7,6 +7,8 @@ pub mod dev;
 pub mod devices;
 pub mod identity;
 pub mod idmap;
+pub mod idmapped_mount;
+pub mod label;
 pub mod leftovers;
 pub mod mounts;
 pub mod network;

@@ -1,7 +1,8 @@
-//! proc, sysfs, cgroups and what the configuration mounts. Every target is a descriptor that was
+//! proc, sysfs and what the configuration mounts. Every target is a descriptor that was
 //! resolved inside the rootfs once; the mount is moved onto that descriptor.
 
 use crate::guest::GuestWorld;
+use crate::step::idmapped_mount;
 use lxc_config::{Bind, Create, MountEntry, MountOptions, ProcMode, SysMode, attr};
 use lxc_kernel::{Errno, Result, SysError, file, inroot::Root, mount};
 use lxc_plan::PlannedMount;
@@ -107,6 +108,7 @@ fn present(found: Result<OwnedFd>) -> Result<Option<OwnedFd>> {
 pub fn entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()> {
     match attach_entry(planned, world) {
         Err(error) if planned.entry.options.optional => {
+            mount::abandon_prepared();
             world.note(2, format!("skipped {}: {error}", planned.shown()));
             Ok(())
         }
@@ -118,6 +120,7 @@ fn attach_entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()
     let options = &planned.entry.options;
     // The source first: without one, nothing is created in the rootfs.
     let mounted = source_of(&planned.entry, world)?;
+    idmapped_mount::ask(&planned.entry, &mounted, world)?;
     let root = world.root()?;
     let target = match options.create {
         Some(Create::Dir) => root.mkdirs(&planned.target, 0o755)?,

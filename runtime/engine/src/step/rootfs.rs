@@ -1,8 +1,9 @@
 //! The root filesystem: isolated, mounted, made the root.
 
 use crate::guest::GuestWorld;
+use crate::step::idmapped_mount;
 use crate::step::mounts::propagation;
-use lxc_kernel::{Errno, Result, SysError, file, inroot::Root, mount, mount::Propagation};
+use lxc_kernel::{Result, file, inroot::Root, mount, mount::Propagation};
 use lxc_plan::RootfsMountOptions;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -25,10 +26,10 @@ pub fn mount(
     options: &RootfsMountOptions,
     world: &mut GuestWorld<'_>,
 ) -> Result<()> {
-    if options.idmap.is_some() {
-        return Err(SysError::new("mount_setattr", source, Errno::NOSYS));
-    }
-    let tree = mount::clone_tree(None, Path::new(source), true)?;
+    let tree = match options.idmap {
+        Some(_) => idmapped_mount::received_rootfs(world)?,
+        None => mount::clone_tree(None, Path::new(source), true)?,
+    };
     let place = file::open_dir(Path::new(target))?;
     let change = mount::Change {
         set: options.set,
