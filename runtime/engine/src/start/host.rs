@@ -95,6 +95,7 @@ pub(super) fn clone_guest(
                 socket: theirs,
                 cgroups: &monitor.live.cgroups,
                 born_in_cgroup: spec.into_cgroup.is_some(),
+                late_cgroup_namespace: spec.namespaces != namespaces.0,
                 root: None,
                 own_root: plan.rootfs.is_some(),
                 dev: None,
