@@ -84,16 +84,19 @@ fn every_container_that_is_started_is_ended() {
 #[test]
 fn a_shell_understands_every_script() {
     for scenario in scenarios(&root().join("scenarios")) {
-        for step in &scenario.steps {
-            let Act::Run(script) = &step.act else {
-                continue;
-            };
+        let steps = scenario.steps.iter().filter_map(|step| match &step.act {
+            Act::Run(script) => Some((&step.at, script)),
+            _ => None,
+        });
+        let prepared = scenario.prepared.iter();
+        let prepared = prepared.map(|prepared| (&prepared.at, &prepared.script));
+        for (at, script) in steps.chain(prepared) {
             let ran = Command::new("sh")
                 .args(["-n", "-c", script])
                 .output()
                 .unwrap();
             let said = String::from_utf8_lossy(&ran.stderr);
-            assert!(ran.status.success(), "{}: {said}", step.at);
+            assert!(ran.status.success(), "{at}: {said}");
         }
     }
 }

@@ -322,8 +322,12 @@ pub enum Feature {
     LxcTests,
     /// The shell that most of those are written for.
     Bash,
+    /// GNU's programs below /opt/gnu, where those ask for more than busybox can.
+    GnuCoreutils,
     /// AppArmor, switched on.
     Apparmor,
+    /// The program that loads AppArmor's profiles.
+    ApparmorParser,
     /// Seccomp filters.
     Seccomp,
 }

@@ -37,6 +37,9 @@ pub(super) struct PackageEntry {
     pub(super) name: String,
     pub(super) suite: String,
     take: Vec<String>,
+    /// The directory in machines where they get their places; nothing = `/`.
+    #[serde(default)]
+    below: String,
 }
 
 /// All packages of the repository at `root`.
@@ -91,6 +94,9 @@ fn parse(text: &str) -> Result<Vec<PackageEntry>, Wrong> {
             () if entry.take.is_empty() || !entry.take.iter().all(absolute) => {
                 Some("take is a list of absolute paths".to_owned())
             }
+            () if !entry.below.is_empty() && !entry.below.starts_with('/') => {
+                Some(format!("below {:?} is no absolute path", entry.below))
+            }
             () => None,
         };
         match wrong {
@@ -132,14 +138,15 @@ impl Cache {
                 return Ok(());
             }
             missing.retain(|take| !path.starts_with(take.as_str()));
+            let place = format!("{}{path}", entry.below);
             match &file.kind {
                 Kind::File => {
                     let mut bytes = Vec::new();
                     content.read_to_end(&mut bytes)?;
-                    added.bytes(&path, bytes, file.mode);
+                    added.bytes(&place, bytes, file.mode);
                 }
                 Kind::Link(target) => {
-                    added.link(&path, target);
+                    added.link(&place, target);
                 }
             }
             Ok(())
@@ -206,6 +213,7 @@ mod tests {
         assert!(wrong(&ONE.replace("\"p\"", "\"../p\"")).contains("not the name of a package"));
         assert!(wrong(&ONE.replace("\"s\"", "\"s main\"")).contains("name of a suite"));
         assert!(wrong(&ONE.replace("\"/a\"", "\"a\"")).contains("absolute paths"));
+        assert!(wrong(&format!("{ONE}below = \"x\"\n")).contains("no absolute path"));
         assert!(wrong(&format!("{ONE}colour = 1\n")).contains("unknown field `colour`"));
     }
 

@@ -8,7 +8,8 @@ use crate::userns::{Program, Userns};
 use lxc_config::{IdKind, IdRange};
 use lxc_kernel::SysError;
 use lxc_kernel::process::Ended;
-use lxc_plan::users::{MapWriter, findings, inside, mapped_root, with_own, writer};
+use lxc_plan::idmap::inside;
+use lxc_plan::users::{MapWriter, findings, mapped_root, with_own, writer};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Gid, Uid};
 use std::os::fd::{AsFd, OwnedFd};
@@ -100,7 +101,7 @@ impl Mapped {
         }
     }
 
-    /// Whether `path`, which was there before, belongs to root of the container or the caller.
+    /// Checks that `path`, which was there before, belongs to root of the container.
     ///
     /// # Errors
     /// `Refused`: it does not, and is not given away unasked.

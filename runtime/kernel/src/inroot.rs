@@ -31,7 +31,8 @@ pub fn force_fallback(on: bool) {
 /// How often a resolution that was disturbed by a rename or a mount is tried again.
 const ATTEMPTS: u32 = 128;
 
-/// openat2(2), repeated while it is being disturbed; ENOSYS if it is missing or tests say so.
+/// openat2(2), repeated while it is being disturbed; ENOSYS if it is missing or hidden, or tests say
+/// so.
 fn resolve2(
     dir: BorrowedFd,
     path: impl rustix::path::Arg + Copy,
@@ -45,6 +46,8 @@ fn resolve2(
     loop {
         match openat2(dir, path, flags, Mode::empty(), resolve) {
             Err(Errno::INTR) => {}
+            // A filter that does not know the call; the walk says whether it was something else.
+            Err(Errno::PERM) => return Err(Errno::NOSYS),
             // EXDEV is a verdict where crossing is forbidden, and a race elsewhere.
             Err(Errno::AGAIN) if attempt < ATTEMPTS => attempt += 1,
             Err(Errno::XDEV) if attempt < ATTEMPTS && !resolve.contains(ResolveFlags::NO_XDEV) => {

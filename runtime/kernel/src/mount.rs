@@ -6,7 +6,7 @@ mod below;
 mod parking;
 
 pub use attributes::remount_attrs;
-pub use parking::allow_classic;
+pub use parking::{abandon_prepared, allow_classic};
 
 use crate::error::{Called, Errno, Result, SysError, retry};
 use crate::fd::describe;

@@ -5,6 +5,7 @@ use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::{self, Installation};
 use lxc_config::Config;
+use lxc_engine::Failure;
 use lxc_engine::directory::{self, Partial};
 use lxc_engine::mapped::{Mapped, TemplateRun};
 use std::path::{Path, PathBuf};
@@ -142,11 +143,13 @@ impl Container {
 
     fn make(&mut self, options: &CreateOptions<'_>, template: Option<&Path>) -> Result<()> {
         let own = self.directory();
-        let configured = self.config_item("lxc.rootfs.path")?;
-        let wanted = configured.is_some() || options.dir.is_some();
+        let wanted = options.dir.is_some() || self.config_item("lxc.rootfs.path")?.is_some();
         let only_saved =
             template.is_none() && (!wanted || (self.is_defined() && self.has_rootfs()));
-        let mapped = self.mapped(!only_saved)?.map(Rc::new);
+        let mapped = match only_saved && own.is_dir() {
+            true => None,
+            false => self.mapped(!only_saved)?.map(Rc::new),
+        };
         let fresh = directory::make(&own).map_err(|error| {
             let remedy = "run this as a user who may write there, or choose another lxcpath";
             self.cannot("make its directory", &format!("{error}\n  {remedy}"))
@@ -163,53 +166,63 @@ impl Container {
         if let Some(mapped) = mapped.as_deref().filter(|_| fresh) {
             mapped.give(&own)?;
         }
-        if only_saved {
-            self.write_own()?;
-            made.keep();
-            return Ok(());
+        match only_saved {
+            true => self.write_own()?,
+            false => self.fill(options, template, mapped.as_deref(), &mut made)?,
         }
-        let partial = Partial::mark(&own).map_err(|e| self.cannot("mark its directory", &e))?;
-        let rootfs = match (options.dir, configured) {
-            (Some(dir), _) => dir.to_path_buf(),
-            (None, Some(path)) => PathBuf::from(path),
-            (None, None) => own.join("rootfs"),
-        };
-        if directory::make_rootfs(&rootfs).map_err(|e| self.cannot("make its rootfs", &e))? {
-            made.rootfs = Some(rootfs.clone());
-        }
-        match mapped.as_deref() {
-            Some(mapped) if made.rootfs.is_some() => mapped.give(&rootfs)?,
-            Some(mapped) => mapped.owns(&rootfs)?,
-            None => {}
-        }
-        self.set_config_item("lxc.rootfs.path", &format!("dir:{}", rootfs.display()))?;
-        // The mark keeps others away: the disk lock is for containers that are there.
-        self.write_own()?;
-        if let Some(program) = template {
-            let run = TemplateRun {
-                program,
-                directory: &own,
-                name: &self.name,
-                rootfs: &rootfs,
-                args: options.args,
-                quiet: options.quiet,
-            };
-            match mapped.as_deref() {
-                Some(mapped) => mapped.run_template(&run)?,
-                None => directory::run_template(&run)?,
-            }
-            self.adopt_template(program, options.args)?;
-        }
-        drop(partial);
         made.keep();
         Ok(())
     }
 
+    /// Makes the rootfs and runs the template.
+    fn fill(
+        &mut self,
+        options: &CreateOptions<'_>,
+        template: Option<&Path>,
+        mapped: Option<&Mapped>,
+        made: &mut Made,
+    ) -> Result<()> {
+        let own = self.directory();
+        // The mark keeps others away: the disk lock is for containers that are there.
+        let _partial = Partial::mark(&own).map_err(|e| self.cannot("mark its directory", &e))?;
+        let rootfs = match (options.dir, self.config_item("lxc.rootfs.path")?) {
+            (Some(dir), _) => dir.to_path_buf(),
+            (None, Some(path)) => PathBuf::from(path),
+            (None, None) => own.join("rootfs"),
+        };
+        let fresh =
+            directory::make_rootfs(&rootfs).map_err(|e| self.cannot("make its rootfs", &e))?;
+        made.rootfs = fresh.then(|| rootfs.clone());
+        match mapped {
+            Some(mapped) if fresh => mapped.give(&rootfs)?,
+            Some(mapped) => mapped.owns(&rootfs)?,
+            None => {}
+        }
+        self.set_config_item("lxc.rootfs.path", &format!("dir:{}", rootfs.display()))?;
+        self.write_own()?;
+        let Some(program) = template else {
+            return Ok(());
+        };
+        let run = TemplateRun {
+            program,
+            directory: &own,
+            name: &self.name,
+            rootfs: &rootfs,
+            args: options.args,
+            quiet: options.quiet,
+        };
+        match mapped {
+            Some(mapped) => mapped.run_template(&run)?,
+            None => directory::run_template(&run)?,
+        }
+        self.adopt_template(program, options.args)
+    }
+
     /// How the caller gets at its files where there are id maps; `filled` = there will be a rootfs.
     fn mapped(&self, filled: bool) -> Result<Option<Mapped>> {
-        let idmap = self.config().map(|config| &config.values().idmap);
-        let idmap = idmap.map(Vec::as_slice).unwrap_or_default();
-        let Some(first) = idmap.first() else {
+        let values = self.config().map(lxc_config::Config::values);
+        let first = values.and_then(|values| Some((values, values.idmap.first()?)));
+        let Some((values, first)) = first else {
             return match filled && lxc_engine::caller_ids().0 != 0 {
                 true => Err(no_maps()),
                 false => Ok(None),
@@ -218,7 +231,8 @@ impl Container {
         let directory = self.directory();
         // Without a rootfs root of the container has nowhere to go.
         let searched = directory.parent().filter(|_| filled);
-        let ranges: Vec<_> = idmap.iter().map(|range| range.value).collect();
+        lxc_plan::idmap::check(values).map_err(Failure::from)?;
+        let ranges = lxc_plan::users::plain(&values.idmap);
         let mapped = Mapped::check(&ranges, searched).map_err(|failure| {
             let text = format!("{failure}\n  (lxc.idmap, {})", first.origin);
             Error::new(ErrorKind::BadConfig, text)

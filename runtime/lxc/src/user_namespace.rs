@@ -6,6 +6,7 @@ use lxc_engine::facts::users;
 use lxc_engine::unshare::{self, UnshareRequest};
 use lxc_engine::userns::{Program, Userns};
 use lxc_plan::Namespaces;
+use lxc_plan::idmap::on_host;
 use lxc_plan::users::{SubidFact, with_own};
 
 /// The ids of a user namespace that a program shall run in.
@@ -93,13 +94,7 @@ impl UserNamespace {
             (IdKind::User, ids.0, "user"),
             (IdKind::Group, ids.1, "group"),
         ] {
-            let covers = |range: &IdRange| {
-                range.kind == kind
-                    && id
-                        .checked_sub(range.inside)
-                        .is_some_and(|d| d < range.count)
-            };
-            if !self.ranges.iter().any(covers) {
+            if on_host(&self.ranges, kind, id).is_none() {
                 let text = format!("there is no {what} {id} in the namespace: map it too (-m)");
                 return Err(Error::new(ErrorKind::BadConfig, text));
             }

@@ -76,7 +76,7 @@ fn what_would_make_another_rootfs_is_refused_before_anything_is_made() {
         (
             "lxc.idmap",
             "u 0 100000 65536".to_owned(),
-            ErrorKind::NotImplemented,
+            ErrorKind::BadConfig,
         ),
         (
             "lxc.rootfs.path",

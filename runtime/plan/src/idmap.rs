@@ -81,14 +81,7 @@ pub(crate) fn choose(values: &Values, facts: &HostFacts) -> Result<Option<IdmapP
     if values.idmap.is_empty() {
         return Ok(None);
     }
-    for kind in [IdKind::User, IdKind::Group] {
-        let ranges: Vec<_> = values
-            .idmap
-            .iter()
-            .filter(|r| r.value.kind == kind)
-            .collect();
-        acceptable(kind, &ranges, values)?;
-    }
+    check(values)?;
     let ranges = users::plain(&values.idmap);
     let user = setup_id(IdKind::User, &ranges, values)?;
     let group = setup_id(IdKind::Group, &ranges, values)?;
@@ -102,6 +95,23 @@ pub(crate) fn choose(values: &Values, facts: &HostFacts) -> Result<Option<IdmapP
         setup: (user.0, group.0),
         host: (user.1, group.1),
     }))
+}
+
+/// Refuses maps that the kernel would not take: a kind without any, ranges that meet, too many.
+///
+/// # Errors
+/// What is wrong with them, and where it was written.
+pub fn check(values: &Values) -> Result<(), Refusal> {
+    [IdKind::User, IdKind::Group]
+        .into_iter()
+        .try_for_each(|kind| {
+            let ranges: Vec<_> = values
+                .idmap
+                .iter()
+                .filter(|r| r.value.kind == kind)
+                .collect();
+            acceptable(kind, &ranges, values)
+        })
 }
 
 /// Refuses to show the ids of a user namespace where there is none, or where the kernel cannot.

@@ -10,6 +10,7 @@ pub use ranges::{SubidFact, SubidRange};
 pub use search::{AclEntry, AclTag, DirectoryFact};
 
 use crate::Refusal;
+use crate::idmap::{inside, on_host};
 use lxc_config::{IdKind, IdRange, Located, Values};
 
 /// What was found out about the caller and the host for id maps, gathered only if there are any.
@@ -99,10 +100,7 @@ pub fn writer(ranges: &[IdRange], facts: &UserFacts) -> MapWriter {
 
 /// The ids that root of a container with these maps has on the host; `None` if it has no root.
 pub fn mapped_root(ranges: &[IdRange]) -> Option<(u32, u32)> {
-    let host = |kind| {
-        let range = ranges.iter().find(|r| r.kind == kind && r.inside == 0);
-        range.map(|range| range.host)
-    };
+    let host = |kind| on_host(ranges, kind, 0);
     Some((host(IdKind::User)?, host(IdKind::Group)?))
 }
 
@@ -262,15 +260,6 @@ pub fn with_own(ranges: &[IdRange], uid: u32, gid: u32) -> Vec<IdRange> {
         });
     }
     all
-}
-
-/// What the host's id is called inside; `None` if it is not mapped.
-pub fn inside(ranges: &[IdRange], kind: IdKind, host: u32) -> Option<u32> {
-    let mut same = ranges.iter().filter(|range| range.kind == kind);
-    same.find_map(|range| {
-        let distance = host.checked_sub(range.host)?;
-        (distance < range.count).then(|| range.inside + distance)
-    })
 }
 
 /// The lowest id that means nothing inside yet.

@@ -22,11 +22,11 @@ pub(super) fn of_start(values: &Values, login: Option<&str>) -> Option<UserFacts
     if values.idmap.is_empty() {
         return None;
     }
-    let rootfs = values
-        .rootfs
-        .path
-        .as_ref()
-        .map(|path| Path::new(&path.value));
+    // One that is mounted with shifted ids is opened by the monitor.
+    let options = values.rootfs.options.as_ref();
+    let shifted = options.is_some_and(|it| it.options.idmap.is_some());
+    let rootfs = values.rootfs.path.as_ref().filter(|_| !shifted);
+    let rootfs = rootfs.map(|path| Path::new(&path.value));
     Some(gather(login.map(str::to_owned), rootfs))
 }
 

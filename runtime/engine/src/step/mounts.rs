@@ -1,4 +1,4 @@
-//! proc, sysfs, cgroups and what the configuration mounts. Every target is a descriptor that was
+//! proc, sysfs and what the configuration mounts. Every target is a descriptor that was
 //! resolved inside the rootfs once; the mount is moved onto that descriptor.
 
 use crate::guest::GuestWorld;
@@ -108,6 +108,7 @@ fn present(found: Result<OwnedFd>) -> Result<Option<OwnedFd>> {
 pub fn entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()> {
     match attach_entry(planned, world) {
         Err(error) if planned.entry.options.optional => {
+            mount::abandon_prepared();
             world.note(2, format!("skipped {}: {error}", planned.shown()));
             Ok(())
         }

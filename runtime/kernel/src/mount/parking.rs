@@ -144,6 +144,14 @@ pub(super) fn placed(mount: BorrowedFd) {
     }
 }
 
+/// Lets go of every mount that was prepared and not attached: one that stays behind would stay
+/// mounted. Detached ones need no such call, they go with their descriptor.
+pub fn abandon_prepared() {
+    let mut lot = lot();
+    lot.parked.clear();
+    lot.close_if_empty();
+}
+
 /// Lets `mount` mount on a new mount point of the tmpfs, gives the root of what it mounted.
 fn park(directory: bool, mount: impl FnOnce(&str) -> Result<()>) -> Result<OwnedFd> {
     let mut lot = lot();

@@ -209,7 +209,8 @@ fn close_others(first: RawFd, fds: &[(RawFd, RawFd)], program: RawFd) -> bool {
 fn close_span(first: u32, last: u32, spared: &dyn Fn(RawFd) -> bool) -> bool {
     match super::calls::close_range(first, last) {
         Ok(()) => true,
-        Err(Errno::NOSYS) => close_listed(first, last, spared),
+        // EPERM is what a filter says that does not know the call; its own errors are others.
+        Err(Errno::NOSYS | Errno::PERM) => close_listed(first, last, spared),
         Err(_) => false,
     }
 }

@@ -1,7 +1,7 @@
 //! Whether root of a container may pass the directories above its rootfs.
 
-use super::inside;
 use crate::Refusal;
+use crate::idmap::inside;
 use lxc_config::{IdKind, IdRange};
 
 /// A directory on the way to the rootfs.
