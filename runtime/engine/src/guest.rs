@@ -27,6 +27,8 @@ pub struct GuestWorld<'a> {
     pub cgroups: &'a Cgroups,
     /// It was born in its v2 cgroup.
     pub born_in_cgroup: bool,
+    /// Its cgroup namespace could not be made at the clone, which was outside its cgroup.
+    pub late_cgroup_namespace: bool,
     /// What paths inside are relative to: the rootfs, or the host's root without one.
     pub root: Option<Root>,
     /// The container has a rootfs of its own.

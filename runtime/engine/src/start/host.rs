@@ -107,6 +107,9 @@ pub(super) fn clone_guest(
                 socket: theirs,
                 cgroups: &monitor.live.cgroups,
                 born_in_cgroup: in_cgroup,
+                late_cgroup_namespace: !in_cgroup
+                    && into_cgroup.is_some()
+                    && namespaces.has(Namespaces::CGROUP),
                 root: None,
                 own_root: plan.rootfs.is_some(),
                 dev: None,
