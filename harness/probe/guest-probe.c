@@ -135,14 +135,24 @@ static int directories_of(pid_t pid)
 	return found;
 }
 
-/* seize SECONDS: trace whatever appears, before it has become the guest's own program. */
+/* The longest that anything goes on, whatever becomes of who should end it. */
+static const double LONGEST = 120;
+
+/* Whether what goes on until a file appears is over. */
+static int over(const char *file, double begun)
+{
+	return access(file, F_OK) == 0 || now() - begun > LONGEST;
+}
+
+/* seize FILE: until there is FILE, trace whatever appears before it has become the guest's own program. */
 static int seize(char **words)
 {
-	double end = now() + atof(words[0]);
+	double begun = now();
 	long tried = 0, seized = 0, early = 0, directories = 0;
 	DIR *proc = opendir("/proc");
 
-	while (proc && now() < end) {
+	puts("begun");
+	while (proc && !over(words[0], begun)) {
 		pid_t pid = next_process(proc);
 		int status;
 
@@ -177,15 +187,24 @@ static int same_file(int fd, const char *path)
 	       one.st_ino == other.st_ino;
 }
 
-/* overwrite SECONDS: open for writing the program of whatever appears, unless it is the guest's own. */
+/* Whether a byte of a file could be written; it is the byte that is there. */
+static int takes_a_byte(int fd)
+{
+	char byte;
+
+	return pread(fd, &byte, 1, 0) == 1 && pwrite(fd, &byte, 1, 0) == 1;
+}
+
+/* overwrite FILE: until there is FILE, write to the program of whatever appears, unless it is the guest's own. */
 static int overwrite(char **words)
 {
-	double end = now() + atof(words[0]);
-	int programs = 0, opened = 0;
+	double begun = now();
+	int programs = 0, written = 0;
 	DIR *proc = opendir("/proc");
 	char path[64], target[4096];
 
-	while (proc && now() < end) {
+	puts("begun");
+	while (proc && !over(words[0], begun)) {
 		pid_t pid = next_process(proc);
 		int fd, writable = -1;
 
@@ -199,21 +218,23 @@ static int overwrite(char **words)
 		if (readlink(path, target, sizeof(target) - 1) > 0 && !same_file(fd, target)) {
 			programs++;
 			snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-			/* It is busy as long as it runs; nothing is written even if it could be. */
+			/* It is busy as long as it runs. */
 			for (int tries = 0; writable < 0 && tries < 2000; tries++) {
-				writable = open(path, O_WRONLY | O_CLOEXEC);
+				writable = open(path, O_RDWR | O_CLOEXEC);
 				if (writable < 0 && errno != ETXTBSY)
 					break;
 			}
 			if (writable >= 0) {
-				opened++;
-				printf("%s could be written\n", target);
+				if (takes_a_byte(writable)) {
+					written++;
+					printf("%s could be written\n", target);
+				}
 				close(writable);
 			}
 		}
 		close(fd);
 	}
-	printf("%s\nopened: %d\n", programs ? "seen" : "nobody came", opened);
+	printf("%s\nwritten: %d\n", programs ? "seen" : "nobody came", written);
 	return 0;
 }
 

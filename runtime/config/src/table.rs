@@ -82,7 +82,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: general::show_lines,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("mount options=(rw),", "mount options=(rw),\n")]),
     Row::new(
         "lxc.autodev.tmpfs.size",
@@ -295,7 +294,6 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .since("5.14")
-    .not_carried_out_yet()
     .takes(&[("1", "1"), ("0", "0")])
     .refuses(&["2", "yes"]),
     Row::new(
@@ -303,7 +301,6 @@ pub(crate) static TABLE: &[Row] = &[
         "Environment variable of init and attached programs only.",
         &general::Environment(field!(environment_runtime)),
     )
-    .not_carried_out_yet()
     .takes(&[("A=b c", "A=b c\n")])
     .refuses(&["=b"]),
     Row::new(
@@ -311,7 +308,6 @@ pub(crate) static TABLE: &[Row] = &[
         "Environment variable of hooks run inside only.",
         &general::Environment(field!(environment_hooks)),
     )
-    .not_carried_out_yet()
     .takes(&[("A=b c", "A=b c\n")])
     .refuses(&["=b"]),
     Row::new(
@@ -330,7 +326,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::flag,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("1", "1"), ("0", "0")])
     .refuses(&["2", "yes"]),
     Row::new(
@@ -475,7 +470,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: general::show_group_ids,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("1,2,3", "1,2,3"), ("5", "5")])
     .also_takes(&[(",4,, 0x10,", "4,16")])
     .refuses(&[",", "a", "1,-1", "4294967296"]),
@@ -512,7 +506,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::flag,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("1", "1"), ("0", "0")])
     .refuses(&["2", "yes"]),
     Row::new(
@@ -567,7 +560,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::number,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("1", "1")])
     .also_takes(&[("7", "7")])
     .refuses(&["-1", "yes"]),
@@ -576,7 +568,6 @@ pub(crate) static TABLE: &[Row] = &[
         "Signal that init gets when the monitor dies.",
         &general::ParentDeathSignal,
     )
-    .not_carried_out_yet()
     .takes(&[("SIGTERM", "15"), ("0", "0")])
     .refuses(&["TERM", "65"]),
     Row::new(
@@ -652,7 +643,6 @@ pub(crate) static TABLE: &[Row] = &[
         "The only namespaces that are made.",
         &namespaces::CloneKey,
     )
-    .not_carried_out_yet()
     .takes(&[("net user", "user\nnet\n")])
     .also_takes(&[("MNT\ttime pid", "mnt\npid\ntime\n")])
     .refuses(&["mount", "net bogus"]),
@@ -661,7 +651,6 @@ pub(crate) static TABLE: &[Row] = &[
         "Namespaces that are kept from whoever starts the container.",
         &namespaces::KeepKey,
     )
-    .not_carried_out_yet()
     .takes(&[("net ipc", "ipc\nnet\n")])
     .refuses(&["mount", "all"]),
     Row::family(
@@ -669,7 +658,6 @@ pub(crate) static TABLE: &[Row] = &[
         "Namespace taken from a process, a file or another container.",
         &namespaces::Shared,
     )
-    .not_carried_out_yet()
     .member("NS", "net")
     .takes(&[
         ("1234", "1234"),
@@ -682,7 +670,6 @@ pub(crate) static TABLE: &[Row] = &[
         &time::Offset(field!(time.boot)),
     )
     .since("5.6")
-    .not_carried_out_yet()
     .takes(&[
         ("10h", "36000s"),
         ("-3 s", "-3s"),
@@ -697,7 +684,6 @@ pub(crate) static TABLE: &[Row] = &[
         &time::Offset(field!(time.monotonic)),
     )
     .since("5.6")
-    .not_carried_out_yet()
     .takes(&[
         ("10h", "36000s"),
         ("-3 s", "-3s"),
@@ -726,7 +712,6 @@ pub(crate) static TABLE: &[Row] = &[
     .takes(&[("1", "1"), ("0", "0")])
     .refuses(&["2"]),
     Row::family("lxc.prlimit", "Resource limit of init.", &limits::Rlimits)
-        .not_carried_out_yet()
         .member(".NAME", ".nofile")
         .takes(&[
             ("30000:32768", "30000:32768"),
@@ -811,7 +796,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::flag,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("1", "1"), ("0", "0")])
     .refuses(&["2", "yes"]),
     Row::new(
@@ -865,7 +849,6 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .text_form()
-    .not_carried_out_yet()
     .takes(&[("system_u:system_r:lxc_t:s0", "system_u:system_r:lxc_t:s0")]),
     Row::new(
         "lxc.selinux.context",
@@ -877,7 +860,6 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .text_form()
-    .not_carried_out_yet()
     .takes(&[("system_u:system_r:lxc_t:s0", "system_u:system_r:lxc_t:s0")]),
     Row::new(
         "lxc.signal.halt",
@@ -990,7 +972,6 @@ pub(crate) static TABLE: &[Row] = &[
         "Kernel parameter set inside.",
         &named::Sysctls,
     )
-    .not_carried_out_yet()
     .member(".NAME", ".net.ipv4.ip_forward")
     .takes(&[("1", "1"), ("32768 60999", "32768 60999")]),
     Row::family(
@@ -998,7 +979,6 @@ pub(crate) static TABLE: &[Row] = &[
         "File of init's /proc directory written at start.",
         &named::ProcFiles,
     )
-    .not_carried_out_yet()
     .member(".NAME", ".oom_score_adj")
     .takes(&[("10", "10"), ("-17", "-17")]),
 ];

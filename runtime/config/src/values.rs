@@ -108,6 +108,8 @@ pub struct Values {
     pub no_new_privs: bool,
     /// `lxc.namespace.clone` or `lxc.namespace.keep`.
     pub namespaces: Namespaces,
+    /// Where that was written last.
+    pub namespaces_origin: Option<Origin>,
     /// `lxc.namespace.share.*`, in the order of [`Namespace`], each at most once.
     pub shared_namespaces: Vec<Located<SharedNamespace>>,
     /// `lxc.idmap`, in order; not empty = a user namespace.
@@ -470,7 +472,7 @@ pub enum IdKind {
 }
 
 /// `lxc.time.offset.*`: how far the clocks inside are ahead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TimeOffsets {
     /// `lxc.time.offset.boot`.
     pub boot: TimeOffset,
@@ -478,14 +480,16 @@ pub struct TimeOffsets {
     pub monotonic: TimeOffset,
 }
 
-/// What was said in hours, minutes and seconds, and what in smaller units. LXC keeps both and uses
-/// the seconds unless they are 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What was said in hours, minutes and seconds, and what in smaller units: the offset is both
+/// together. (LXC keeps both too, and uses only the seconds unless they are 0.)
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TimeOffset {
     /// Seconds, negative = behind.
     pub seconds: i64,
-    /// Nanoseconds, negative = behind; count only while `seconds` is 0.
+    /// Nanoseconds on top of them, negative = behind.
     pub nanoseconds: i64,
+    /// Where it was written last.
+    pub origin: Option<Origin>,
 }
 
 /// One `lxc.prlimit.NAME = SOFT[:HARD]`.

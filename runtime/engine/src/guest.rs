@@ -7,12 +7,17 @@ use crate::failure::{Failure, FailureKind, StepAt};
 use crate::hooks::HookEnvironment;
 use crate::message::{self, FromGuest, GuestNic, ToGuest};
 use crate::step::{
-    cgroup::Cgroups, cgroup_view, dev, identity, idmap, mounts, network, rootfs, terminals,
+    cgroup::Cgroups, cgroup_view, dev, identity, idmap, label, mounts, network, rootfs, settings,
+    terminals,
 };
 use crate::{hint, mini_init};
-use lxc_kernel::{Errno, Result, SysError, inroot::Root, process, pty::Pty, seccomp::Filter};
-use lxc_plan::{Planned, Program, Side, StartPlan, Step};
+use lxc_kernel::lsm::LabelFile;
+use lxc_kernel::{
+    Errno, Result, SysError, inroot::Root, process, procfs::Proc, pty::Pty, seccomp::Filter,
+};
+use lxc_plan::{Namespaces, Planned, Program, Side, StartPlan, Step};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 /// What the steps of a guest leave for each other.
 pub struct GuestWorld<'a> {
@@ -22,6 +27,8 @@ pub struct GuestWorld<'a> {
     pub cgroups: &'a Cgroups,
     /// It was born in its v2 cgroup.
     pub born_in_cgroup: bool,
+    /// Its cgroup namespace could not be made at the clone, which was outside its cgroup.
+    pub late_cgroup_namespace: bool,
     /// What paths inside are relative to: the rootfs, or the host's root without one.
     pub root: Option<Root>,
     /// The container has a rootfs of its own.
@@ -30,6 +37,8 @@ pub struct GuestWorld<'a> {
     pub dev: Option<OwnedFd>,
     /// The proc mounted for the container.
     pub proc: Option<OwnedFd>,
+    /// A procfs for kernel parameters, once one was written.
+    pub settings: Option<Proc>,
     /// The private devpts.
     pub devpts: Option<OwnedFd>,
     /// The console, when the host allocated it.
@@ -40,6 +49,8 @@ pub struct GuestWorld<'a> {
     pub stdio_only_terminals: bool,
     /// Names of ttys for the environment.
     pub tty_names: Vec<String>,
+    /// The file of this process' security label.
+    pub label: Option<LabelFile>,
     /// The seccomp filter.
     pub filter: Option<&'a Filter>,
     /// For hooks.
@@ -97,6 +108,11 @@ fn become_init(
     // First: from here on the guest dies with the monitor. One that died before this call is seen
     // when its end of the socket is found closed.
     process::set_parent_death_signal(libc::SIGKILL).map_err(|e| lost("bind to the monitor", &e))?;
+    if !plan.namespaces.has(Namespaces::MNT) {
+        // No step of its own mounts finds a root for it: it runs on the files that are there.
+        let root = Root::open(Path::new("/")).map_err(|e| lost("open its root", &e))?;
+        world.root = Some(root);
+    }
     let total = plan.steps.len() as u32;
     for (index, planned) in plan.steps.iter().enumerate() {
         if planned.side != Side::Guest {
@@ -140,14 +156,18 @@ impl From<SysError> for Problem {
 fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Problem> {
     match step {
         Step::EnterCgroup { new_namespace } => identity::enter_cgroup(*new_namespace, world)?,
+        Step::NewTimeNamespace(offsets) => settings::new_time_namespace(offsets)?,
+        Step::WriteSysctl { path, value } => settings::write_sysctl(path, value, world)?,
         Step::TakeIds { ids, new_network } => idmap::take_ids(*ids, *new_network, world)?,
         Step::IsolateMounts => rootfs::isolate(world)?,
+        Step::OpenLabelFile(module) => label::open(*module, world)?,
         Step::MountRootfs {
             source,
             target,
             options,
         } => rootfs::mount(source, target, options, world)?,
         Step::SetHostname(name) => process::set_hostname(name)?,
+        Step::LabelKeyring(context) => label::label_keyring(context)?,
         Step::NewKeyring => identity::new_keyring(world)?,
         Step::MountDev { size } => dev::mount(*size, world)?,
         Step::MountProc { mode, writable_net } => mounts::proc(*mode, *writable_net, world)?,
@@ -168,6 +188,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         Step::NewBootId => identity::new_boot_id(world),
         Step::SetPersonality { bits32 } => identity::set_personality(*bits32)?,
         Step::DropCapabilities(caps) => identity::drop_capabilities(caps)?,
+        Step::SetLabel(label) => label::set(label, world)?,
         Step::NoNewPrivs => process::set_no_new_privs()?,
         Step::LoadSeccomp => identity::load_seccomp(world)?,
         // The host's steps never come here: the plan says whose they are.
@@ -178,7 +199,13 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         | Step::OpenConsoleLog { .. }
         | Step::PinRootfs { .. }
         | Step::CompileSeccomp { .. }
+        | Step::OpenNamespace(_)
+        | Step::LoadProfile(_)
+        | Step::ConfirmLabel(_)
         | Step::CloneGuest { .. }
+        | Step::NewSchedulingCookie
+        | Step::WriteProcFile { .. }
+        | Step::LimitResource(_)
         | Step::WriteIdmap(_)
         | Step::GiveCgroup { .. }
         | Step::ShiftRootfs { .. }

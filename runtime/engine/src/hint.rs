@@ -1,7 +1,7 @@
 //! What a user can do about a failed step: one place for every remedy.
 
 use lxc_kernel::{Errno, SysError};
-use lxc_plan::Step;
+use lxc_plan::{SecurityModule, Step};
 
 /// The remedy where a cgroup cannot be made or entered, in a step or before there are any.
 pub const CGROUP_READ_ONLY: &str =
@@ -148,6 +148,12 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         (Step::OpenConsoleLog { .. }, _) => {
             "name a regular file in a directory that exists and is writable".into()
         }
+        (Step::SetLabel(label), errno) if hint_of_label(label.module, errno).is_some() => {
+            hint_of_label(label.module, errno)?.into()
+        }
+        (Step::ConfirmLabel(_), Errno::BADMSG) => {
+            "the kernel took the label and did not apply it; see the kernel log".into()
+        }
         (Step::WriteIdmap(_), Errno::PERM | Errno::INVAL) => {
             "the ids must be mapped where this monitor runs (/proc/self/uid_map, gid_map); more than its own \
              ids are mapped by root, or by newuidmap and newgidmap (package uidmap)"
@@ -160,6 +166,44 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         (Step::MountProc { .. } | Step::MountSys(_), Errno::PERM) => {
             "a user namespace sees no more of proc and sysfs than its maker: parts of the host's are \
              covered, or, for sysfs, its network is the host's; take the word out of lxc.mount.auto"
+                .into()
+        }
+        (Step::NewTimeNamespace(_), Errno::RANGE | Errno::INVAL) => {
+            "no clock can stand before its zero, nor some centuries after it: correct \
+             lxc.time.offset.boot and lxc.time.offset.monotonic"
+                .into()
+        }
+        (Step::NewTimeNamespace(_), Errno::NOSPC) => {
+            "/proc/sys/user/max_time_namespaces is reached; raise it".into()
+        }
+        (Step::WriteSysctl { path, .. }, Errno::NOENT) => format!(
+            "the container's network has no such parameter or device; see /proc/sys/{path} inside"
+        ),
+        (Step::WriteSysctl { .. }, Errno::INVAL | Errno::RANGE) => {
+            "the kernel does not take this value; see sysctl(8) for the parameter".into()
+        }
+        (Step::WriteSysctl { .. }, Errno::PERM | Errno::ACCESS) => {
+            "the parameter is the whole machine's and read-only to this container's user namespace; \
+             set it on the host"
+                .into()
+        }
+        (Step::WriteProcFile { .. }, Errno::INVAL | Errno::RANGE) => {
+            "the kernel does not take this value; see proc(5) for the file".into()
+        }
+        (Step::LimitResource(limit), Errno::PERM) => format!(
+            "{} may be raised only by root, and never above /proc/sys/fs/nr_open (nofile)",
+            limit.name
+        ),
+        (Step::NewKeyring, Errno::DQUOT) => {
+            "this user has as many keys as /proc/sys/kernel/keys allows; raise maxkeys, or set \
+             lxc.keyring.session = 1"
+                .into()
+        }
+        (Step::NewKeyring, _) => {
+            "lxc.keyring.session = 1 goes on with the keyring of whoever starts the container".into()
+        }
+        (Step::NewSchedulingCookie, Errno::INVAL) => {
+            "this kernel has no core scheduling (Linux 5.14, CONFIG_SCHED_CORE); remove lxc.sched.core"
                 .into()
         }
         (Step::CloneGuest { .. }, Errno::PERM) => {
@@ -180,4 +224,25 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         _ => return None,
     };
     Some(text)
+}
+
+/// The remedy for a label that cannot be taken.
+pub fn hint_of_label(module: SecurityModule, errno: Errno) -> Option<&'static str> {
+    match (module, errno) {
+        (SecurityModule::Apparmor, Errno::NOENT) => Some(
+            "no profile of that name is loaded ('cat /sys/kernel/security/apparmor/profiles'); load the \
+             file that has it ('apparmor_parser -r FILE')",
+        ),
+        (SecurityModule::Apparmor, Errno::ACCESS | Errno::PERM) => Some(
+            "the profile that the calling program runs under does not let it change to another; start \
+             from an unconfined program, or see the kernel log",
+        ),
+        (SecurityModule::Selinux, Errno::INVAL) => {
+            Some("the loaded policy knows no such context; correct it ('seinfo -t' lists types)")
+        }
+        (SecurityModule::Selinux, Errno::ACCESS | Errno::PERM) => {
+            Some("the policy does not allow the transition; see the audit log ('ausearch -m avc')")
+        }
+        _ => None,
+    }
 }

@@ -1,22 +1,49 @@
 //! Cgroups of a user who is not root: made, entered, limited, frozen, left and removed where the
 //! administrator has delegated a directory, and nowhere else.
+//!
+//! A test program of its own kind: it runs itself as that user, and then has one thread, because only
+//! such a process may fork. Speaks as much of libtest's command line as cargo and nextest use.
 #![forbid(unsafe_code)]
 
 use std::fs;
 use std::os::fd::AsFd;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use lxc_engine::facts;
 use lxc_engine::step::cgroup::Cgroups;
 use lxc_kernel::process::{self, CloneSpec, Cloned};
-use lxc_plan::CgroupNames;
+use lxc_plan::{CgroupNames, HierarchyFact};
 
 /// Nobody on this host.
 const USER: u32 = 54_321;
 /// Says to the test program that it is run as that user: what it has to find.
 const TURN: &str = "LXC_TEST_DELEGATED";
+
+/// What the user's side says at its end.
+const TRIED: &str = "all of it was tried";
+const TEST: &str = "a_user_has_cgroups_where_they_are_delegated";
+
+fn main() {
+    if let Ok(turn) = std::env::var(TURN) {
+        as_the_user(&turn);
+        println!("{TRIED}");
+        return;
+    }
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let has = |word: &str| words.iter().any(|it| it == word);
+    let named = |word: &String| word.starts_with('-') || word == "terse" || TEST.contains(&**word);
+    match (has("--ignored") || !words.iter().all(named), has("--list")) {
+        (true, _) => {}
+        (false, true) => println!("{TEST}: test"),
+        (false, false) => {
+            a_user_has_cgroups_where_they_are_delegated();
+            println!("test {TEST} ... ok");
+        }
+    }
+}
 
 /// Which files of a delegated directory the user may write.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,7 +106,6 @@ impl Delegated {
             ])
             // The build directory may be closed to others.
             .arg(reachable_program())
-            .args(["--exact", "as_the_user", "--ignored", "--nocapture"])
             .env(TURN, turn)
             .output()
             .expect("sh is there");
@@ -93,7 +119,7 @@ impl Delegated {
             "{turn} in {}:\n{told}",
             self.0.display()
         );
-        assert!(told.contains("1 passed"), "nothing was tried:\n{told}");
+        assert!(told.contains(TRIED), "nothing was tried:\n{told}");
         let left: Vec<_> = fs::read_dir(&self.0)
             .expect("it is ours")
             .flatten()
@@ -103,11 +129,18 @@ impl Delegated {
         // Where no process may be, or may come, the monitor leaves for a cgroup that stays.
         let handed_down = fs::read_to_string(self.0.join("cgroup.subtree_control"));
         let closed = handed_down.is_ok_and(|text| !text.trim().is_empty());
+        let closed = closed && !turn.starts_with("v2 filled");
         let expected: &[&str] = match closed || turn == "v1 directory" {
             true => &["lxc.pivot"],
+            // It was there before, and is empty now: `fs::remove_dir` takes nothing else.
+            false if turn.starts_with("v2 filled") => &["c"],
             false => &[],
         };
         assert_eq!(left, expected, "{turn}");
+        let empty = left
+            .iter()
+            .all(|name| fs::remove_dir(self.0.join(name)).is_ok());
+        assert!(empty, "{turn}: something is left in {left:?}");
     }
 }
 
@@ -121,9 +154,60 @@ impl Drop for Delegated {
     }
 }
 
+/// Root in the user namespace of [`Guest`].
+const GUEST_ROOT: u32 = 100_000;
+
+/// A process of the user in a user namespace of many ids, as newuidmap makes it.
+struct Guest(Child);
+
+impl Guest {
+    fn new() -> Guest {
+        let user = USER.to_string();
+        let process = Command::new("setpriv")
+            .args(["--reuid", &user, "--regid", &user, "--clear-groups"])
+            .args(["unshare", "--user", "sleep", "100"])
+            .spawn()
+            .expect("setpriv and unshare are there");
+        let guest = Guest(process);
+        let own = fs::read_link("/proc/self/ns/user").expect("we run");
+        let file = |name: &str| format!("/proc/{}/{name}", guest.0.id());
+        let end = Instant::now() + Duration::from_secs(5);
+        while fs::read_link(file("ns/user")).is_ok_and(|theirs| theirs == own) {
+            assert!(Instant::now() < end, "no user namespace");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for map in ["uid_map", "gid_map"] {
+            fs::write(file(map), format!("0 {GUEST_ROOT} 65536")).expect("we are root");
+        }
+        guest
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Delegated {
+    /// Makes a container's cgroup with what its root would make in it.
+    fn fill(&self) {
+        let container = self.0.join("c");
+        for path in ["", "a", "a/deeper", "a/deeper/still", "b"] {
+            let path = container.join(path);
+            fs::create_dir(&path).expect("we are root");
+            chown(&path, Some(GUEST_ROOT), Some(GUEST_ROOT)).expect("we are root");
+        }
+        chown(&container, Some(USER), Some(GUEST_ROOT)).expect("we are root");
+        let mode = fs::Permissions::from_mode(0o775);
+        fs::set_permissions(&container, mode).expect("we are root");
+    }
+}
+
 /// This program where any user can execute it.
 fn reachable_program() -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
     let own = std::env::current_exe().expect("we run");
     let copy = std::env::temp_dir().join(format!("cgroups-{}-program", std::process::id()));
     if !copy.exists() {
@@ -143,9 +227,7 @@ fn mounts() -> (Option<PathBuf>, Option<PathBuf>) {
     (found(&v2, "cgroup.subtree_control"), found(&v1, "tasks"))
 }
 
-#[test]
 fn a_user_has_cgroups_where_they_are_delegated() {
-    const TEST: &str = "a_user_has_cgroups_where_they_are_delegated";
     if !rustix::process::geteuid().is_root() {
         println!("COULD NOT RUN: {TEST}: it needs root");
         return;
@@ -156,6 +238,10 @@ fn a_user_has_cgroups_where_they_are_delegated() {
             Delegated::new(&mount, Given::All).run("v2");
             Delegated::new(&mount, Given::AllButProcs).run("v2 unmovable");
             Delegated::new(&mount, Given::Nothing).run("nothing");
+            let filled = Delegated::new(&mount, Given::All);
+            let guest = Guest::new();
+            filled.fill();
+            filled.run(&format!("v2 filled by {}", guest.0.id()));
         }
         None => println!("COULD NOT RUN: {TEST}: no v2 hierarchy"),
     }
@@ -170,13 +256,8 @@ fn a_user_has_cgroups_where_they_are_delegated() {
     let _ = fs::remove_file(reachable_program());
 }
 
-/// The user's side; run by the test above.
-#[test]
-#[ignore = "the other test runs it as a user"]
-fn as_the_user() {
-    let Ok(turn) = std::env::var(TURN) else {
-        return;
-    };
+/// The user's side.
+fn as_the_user(turn: &str) {
     let found = facts::cgroups(false).expect("a list");
     if turn == "nothing" {
         assert!(found.is_empty(), "{found:?}");
@@ -186,6 +267,9 @@ fn as_the_user() {
     assert_eq!(found[0].unified, turn.starts_with("v2"), "{found:?}");
     assert!(found[0].base.starts_with("cgroups-"), "{found:?}");
 
+    if let Some(guest) = turn.strip_prefix("v2 filled by ") {
+        return emptied(&found, guest);
+    }
     let mut cgroups = Cgroups::claim(CgroupNames::of("demo"), &found).expect("ours");
     if turn == "v2 unmovable" {
         let refused = cgroups
@@ -246,4 +330,22 @@ fn guest_lives_and_dies(cgroups: &Cgroups) {
 
 fn where_is(process: &str) -> String {
     fs::read_to_string(format!("/proc/{process}/cgroup")).expect("it lives")
+}
+
+/// What the container's root has made goes, though the user may not remove it.
+fn emptied(found: &[HierarchyFact], guest: &str) {
+    let names = CgroupNames {
+        monitor: "m".to_string(),
+        payload: "c".to_string(),
+        exact: true,
+        ..CgroupNames::of("demo")
+    };
+    let mut cgroups = Cgroups::claim(names, found).expect("ours");
+    cgroups.create_payload().expect("it is there");
+    let refused = cgroups.remove_payload().expect_err("another's");
+    assert_eq!(refused.errno, lxc_kernel::Errno::ACCESS, "{refused}");
+    let owner = fs::File::open(format!("/proc/{guest}/ns/user")).expect("our own process");
+    cgroups.owner = Some(owner.into());
+    cgroups.remove_payload().expect("by its root");
+    cgroups.remove_monitor().expect("the monitor's");
 }

@@ -14,8 +14,10 @@ mod error;
 #[allow(unsafe_code)]
 mod sys;
 
+pub mod apparmor;
 pub mod caps;
 pub mod cgroup;
+pub mod core_scheduling;
 #[allow(unsafe_code)]
 pub mod device_filter;
 pub mod events;
@@ -27,13 +29,16 @@ pub mod inherit;
 pub mod inroot;
 #[allow(unsafe_code)]
 pub mod lock;
+pub mod lsm;
 pub mod mount;
+pub mod namespace;
 #[allow(unsafe_code)]
 pub mod netlink;
 pub mod process;
 pub mod procfs;
 mod program;
 pub mod pty;
+pub mod rlimit;
 #[allow(unsafe_code)]
 pub mod seccomp;
 pub mod signals;

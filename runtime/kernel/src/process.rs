@@ -121,6 +121,18 @@ pub fn pidfd_signal(pidfd: BorrowedFd, signal: i32) -> Result<()> {
     })
 }
 
+/// Sends a signal (1 to 31) to every process of the group that `leader` leads, a child of the caller
+/// that it has not reaped. Nobody there is no error.
+pub fn signal_group(leader: i32, signal: i32) -> Result<()> {
+    let args = || format!("-{leader}, {signal}");
+    let group = positive(leader).called("kill", args)?;
+    let named = rustix::process::Signal::from_named_raw(signal).ok_or(Errno::INVAL);
+    match named.and_then(|signal| rustix::process::kill_process_group(group, signal)) {
+        Err(Errno::SRCH) => Ok(()),
+        sent => sent.called("kill", args),
+    }
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {

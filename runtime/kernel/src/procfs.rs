@@ -39,13 +39,21 @@ impl NamespacesOf {
 }
 
 const PROC_MAGIC: u64 = 0x9fa0;
-const NSFS_MAGIC: u64 = 0x6e73_6673;
+pub(crate) const NSFS_MAGIC: u64 = 0x6e73_6673;
 const ROOT_INODE: u64 = 1;
 
 impl Proc {
     /// The procfs at /proc.
     pub fn host() -> Result<Proc> {
         Proc::from_fd(open_dir(Path::new("/proc"))?)
+    }
+
+    /// A procfs of the calling process' pid namespace that is mounted nowhere: nobody can put anything
+    /// upon its files, and it goes with this handle.
+    ///
+    /// EPERM in a user namespace that sees no whole procfs already.
+    pub fn private() -> Result<Proc> {
+        Proc::from_fd(crate::mount::new_mount("proc", None, &[], 0)?)
     }
 
     /// Takes the root directory of a procfs; anything else is refused with ENODEV.
@@ -105,10 +113,20 @@ impl Proc {
         Ok(ns)
     }
 
+    /// Whether there is such a file, with no link and no other mount on the way.
+    pub fn has(&self, rel: &str) -> bool {
+        self.open(rel, OFlags::PATH).is_ok()
+    }
+
     /// The namespaces of a process, to be told from those of others.
     pub fn namespaces_of(&self, pid: i32) -> Result<NamespacesOf> {
         let dir = self.open(&format!("{pid}/ns"), OFlags::PATH | OFlags::DIRECTORY)?;
         Ok(NamespacesOf { dir, pid })
+    }
+
+    /// Opens a file; `rel` as for [`Proc::read`].
+    pub(crate) fn open_file(&self, rel: &str, flags: OFlags) -> Result<OwnedFd> {
+        self.open(rel, flags)
     }
 
     fn open(&self, rel: &str, flags: OFlags) -> Result<OwnedFd> {

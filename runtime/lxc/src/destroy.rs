@@ -2,11 +2,9 @@
 
 use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
-use lxc_engine::directory;
 use lxc_engine::disk_lock::DiskLock;
 use lxc_engine::hooks;
-use lxc_engine::mapped::Mapped;
-use std::path::Path;
+use lxc_engine::removal::{self, Unremoved};
 
 impl Container {
     /// Removes it: destroy hooks, rootfs, directory, and what a killed monitor left. With
@@ -39,94 +37,24 @@ impl Container {
         if !managed {
             return Ok(());
         }
-        if is_filled(&own.join("lxc_snapshots")) {
-            return refuse(format!(
-                "{name} has clones that need its rootfs; destroy them first"
-            ));
+        removal::refuse_what_others_need(&name, &own)?;
+        let values = self.config().map(|config| config.values());
+        let mapped = removal::through(values)?;
+        if let Some(values) = values {
+            hooks::run_destroy(&name, &self.config_file.to_string_lossy(), values)?;
         }
-        if std::fs::read_dir(own.join("snaps")).is_ok_and(|mut d| d.next().is_some()) {
-            return refuse(format!("{name} has snapshots; destroy them first"));
-        }
-        let mapped = self.mapped_for_others()?;
-        if let Some(config) = self.config() {
-            hooks::run_destroy(&name, &self.config_file.to_string_lossy(), config.values())?;
-        }
-        self.remove_rootfs(&own, mapped.as_ref())?;
-        remove(&own, &["snaps"], mapped.as_ref())
-    }
-
-    /// How a caller that is not root gets at what belongs to root of the container.
-    fn mapped_for_others(&self) -> Result<Option<Mapped>> {
-        let idmap = self.config().map(|config| &config.values().idmap);
-        let ranges: Vec<_> = idmap.into_iter().flatten().map(|r| r.value).collect();
-        match ranges.is_empty() || lxc_engine::caller_ids().0 == 0 {
-            true => Ok(None),
-            false => Ok(Some(Mapped::check(&ranges, None)?)),
-        }
-    }
-
-    /// The rootfs, wherever it is — but never a directory that holds more than it.
-    fn remove_rootfs(&self, own: &Path, mapped: Option<&Mapped>) -> Result<()> {
-        let Some(path) = self.config().and_then(|c| c.values().rootfs.path.as_ref()) else {
-            return Ok(());
-        };
-        let storage = self
-            .config()
-            .and_then(|c| c.values().rootfs.storage.as_deref());
-        if storage.is_some_and(|s| s != "dir") {
-            let text = format!(
-                "removing storage of type {} is not implemented yet",
-                storage.unwrap_or_default()
-            );
-            return Err(Error::new(ErrorKind::NotImplemented, text));
-        }
-        let rootfs = Path::new(&path.value);
-        let Ok(real) = std::fs::canonicalize(rootfs) else {
-            return Ok(());
-        };
-        let holds_us = std::fs::canonicalize(own).is_ok_and(|own| own.starts_with(&real));
-        if holds_us || real.parent().is_none() {
-            let text = format!(
-                "the rootfs {} contains the container itself, or is the host's root; \
-                 nothing was removed; correct lxc.rootfs.path",
-                path.value
-            );
-            return Err(Error::new(ErrorKind::BadConfig, text));
-        }
-        let top_level = real
-            .parent()
-            .is_some_and(|parent| parent.parent().is_none());
-        if top_level {
-            let text = format!(
-                "the rootfs {} is a top-level directory of the host; nothing was removed; correct \
-                 lxc.rootfs.path, or clear it to destroy the rest",
-                path.value
-            );
-            return Err(Error::new(ErrorKind::BadConfig, text));
-        }
-        // What a start refuses to use as a rootfs is not taken for one here either.
-        if !real.is_dir() {
-            let text = format!(
-                "the rootfs {} is no directory, and removing others is not implemented yet; \
-                 nothing was removed; clear lxc.rootfs.path to destroy the rest",
-                path.value
-            );
-            return Err(Error::new(ErrorKind::NotImplemented, text));
-        }
-        remove(&real, &[], mapped)
+        Ok(removal::remove(&own, values, mapped.as_ref())?)
     }
 }
 
-fn remove(path: &Path, keep: &[&str], mapped: Option<&Mapped>) -> Result<()> {
-    match mapped {
-        Some(mapped) => Ok(mapped.remove(path, keep)?),
-        None => directory::remove(path, keep).map_err(|e| {
-            let text = format!("cannot remove {}\n  {e}", path.display());
-            Error::new(ErrorKind::Other, text)
-        }),
+impl From<Unremoved> for Error {
+    fn from(why: Unremoved) -> Error {
+        let kind = match why {
+            Unremoved::BadConfig(_) => ErrorKind::BadConfig,
+            Unremoved::NotYet(_) => ErrorKind::NotImplemented,
+            Unremoved::Told(failure) => return Error::from(failure),
+            Unremoved::InUse(_) | Unremoved::Failed(_) => ErrorKind::Other,
+        };
+        Error::new(kind, why.to_string())
     }
-}
-
-fn is_filled(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|m| m.len() > 0)
 }

@@ -1,6 +1,7 @@
 //! What was found out about the host, and only what the configuration at hand needs.
 
 use crate::users::UserFacts;
+use crate::{ApparmorFact, Namespaces};
 
 /// Facts about the host, gathered by the engine just before a plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,8 +12,10 @@ pub struct HostFacts {
     pub cgroups: Vec<HierarchyFact>,
     /// The kernel has cgroup namespaces (Linux 4.6).
     pub cgroup_namespace: bool,
-    /// AppArmor is enabled on the host.
-    pub apparmor: bool,
+    /// AppArmor, where it is enabled; asked for unless nothing is to be changed.
+    pub apparmor: Option<ApparmorFact>,
+    /// SELinux is enabled on the host; asked only when a context is set.
+    pub selinux: bool,
     /// The monitor itself already runs under a seccomp filter; asked only when a profile is set.
     pub confined: bool,
     /// What `lxc.rootfs.path` names.
@@ -25,12 +28,36 @@ pub struct HostFacts {
     pub fstab: Option<Result<String, String>>,
     /// Highest capability number of the kernel.
     pub last_capability: u32,
+    /// What the kernel offers; each asked only where the configuration needs it.
+    pub kernel: KernelFacts,
+    /// What `lxc.namespace.share.*` name, in the configuration's order.
+    pub shared: Vec<SharedFact>,
     /// Device rules that name a path, resolved: `/dev/kvm rw` → `c 10:232 rw`; or why not.
     pub device_paths: Vec<(String, Result<String, String>)>,
     /// The kernel has no id-mapped mounts (Linux 5.12); asked only when there is to be one.
     pub no_idmapped_mounts: bool,
     /// What id maps depend on; `None` without any.
     pub users: Option<UserFacts>,
+}
+
+/// What the kernel offers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KernelFacts {
+    /// Time namespaces (Linux 5.6).
+    pub time_namespace: bool,
+    /// Core scheduling (Linux 5.14), whether or not the processor has sibling threads.
+    pub core_scheduling: bool,
+    /// Of the files below /proc that the configuration writes, those that do not exist.
+    pub missing: Vec<String>,
+}
+
+/// One namespace to be shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedFact {
+    /// Which.
+    pub namespace: Namespaces,
+    /// Whether there is such a namespace now, or why not, as a sentence.
+    pub found: Result<(), String>,
 }
 
 /// One cgroup hierarchy.

@@ -107,6 +107,17 @@ pub fn network(values: &Values) -> Result<Network, Refusal> {
     Ok(Network::Own { veths, nics })
 }
 
+/// What is not made where the container has no network namespace of its own, as a note.
+pub fn not_made(network: &Network) -> Option<String> {
+    let Network::Own { veths, nics } = network else {
+        return None;
+    };
+    let asks = |nic: &NicPlan| nic.from_host || !nic.ipv4.is_empty() || !nic.ipv6.is_empty();
+    (!veths.is_empty() || nics.iter().any(asks)).then(|| {
+        "the lxc.net lines have no effect: the container has no network namespace of its own".into()
+    })
+}
+
 fn veth(device: &NetDevice) -> Result<VethPlan, Refusal> {
     let bad = |what: &str, text: &str, want: &str| {
         Refusal::new(

@@ -6,7 +6,9 @@ use crate::namespaces::Chosen;
 use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
 use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
-use crate::{IdmapPlan, cgroup, devices, idmap, mounts, namespaces, network, root, users};
+use crate::{
+    IdmapPlan, cgroup, devices, idmap, lsm, mounts, namespaces, network, root, settings, users,
+};
 
 /// CAP_NET_ADMIN.
 const NET_ADMIN: u32 = 12;
@@ -42,7 +44,6 @@ pub fn start(
     facts: &HostFacts,
     request: &StartRequest,
 ) -> Result<StartPlan, Refusal> {
-    lsm(values, facts)?;
     let idmap = idmap::choose(values, facts)?;
     users::check(values, facts.users.as_ref())?;
     let network = network::network(values)?;
@@ -56,7 +57,21 @@ pub fn start(
         own: namespaces,
         unshared,
     } = chosen;
+    let network = match namespaces.has(Namespaces::NET) {
+        true => network,
+        false => {
+            warnings.extend(network::not_made(&network));
+            Network::Shared
+        }
+    };
+    let labels = lsm::labels(values, facts, request, namespaces)?;
+    warnings.extend(labels.warnings.iter().cloned());
+
     let mut steps = Steps::default();
+    if let Some(profile) = &labels.generated {
+        let origin = labels.label.as_ref().and_then(|(_, origin)| origin.clone());
+        steps.add(Side::Host, Step::LoadProfile(profile.clone()), origin);
+    }
     let idmap = idmap.filter(|_| namespaces.has(Namespaces::USER));
     host_steps(
         &mut steps,
@@ -66,6 +81,10 @@ pub fn start(
         rootfs.as_ref(),
         idmap.as_ref(),
     )?;
+    for (joined, origin) in namespaces::joined(values, facts)? {
+        let origin = format!("lxc.namespace.share.{}, {origin}", joined.name);
+        steps.add(Side::Host, Step::OpenNamespace(joined), Some(origin));
+    }
     steps.host(Step::CloneGuest { namespaces });
     if let Some(map) = &idmap {
         let origin = values.idmap.first();
@@ -73,6 +92,10 @@ pub fn start(
         steps.add(Side::Host, Step::WriteIdmap(map.clone()), origin);
     }
     shifted_rootfs(&mut steps, values, facts, rootfs.as_ref())?;
+    if values.sched_core {
+        core_scheduling(&mut steps, facts)?;
+    }
+    steps.0.extend(settings::proc_steps(values, facts)?);
     let nics = match network {
         Network::Shared => Vec::new(),
         Network::Own { veths, nics } => {
@@ -93,8 +116,12 @@ pub fn start(
         nics,
         chosen,
         idmap.as_ref(),
+        &labels,
         &mut warnings,
     )?;
+    if let Some((label, _)) = labels.label {
+        steps.add(Side::HostAtReady, Step::ConfirmLabel(label), None);
+    }
     ready_steps(&mut steps, values, facts, &mut warnings)?;
     steps.guest(Step::Exec(program));
 
@@ -178,7 +205,7 @@ fn host_steps(
     idmap: Option<&IdmapPlan>,
 ) -> Result<(), Refusal> {
     if let Some(profile) = &values.seccomp_profile
-        && !facts.confined
+        && loads_filter(values, facts)
     {
         let path = profile.value.clone();
         let origin = format!("lxc.seccomp.profile, {}", profile.origin);
@@ -266,6 +293,7 @@ fn guest_steps(
     nics: Vec<crate::NicPlan>,
     chosen: Chosen,
     idmap: Option<&IdmapPlan>,
+    labels: &lsm::Labels,
     warnings: &mut Vec<String>,
 ) -> Result<(), Refusal> {
     let Chosen {
@@ -278,6 +306,9 @@ fn guest_steps(
         let new_namespace = unshared.has(Namespaces::CGROUP);
         steps.guest(Step::EnterCgroup { new_namespace });
     }
+    if namespaces.has(Namespaces::TIME) {
+        steps.guest(Step::NewTimeNamespace(settings::clock_offsets(values)));
+    }
     if let Some(map) = idmap {
         // Not before: entering cgroups takes who the monitor is.
         steps.guest(Step::TakeIds {
@@ -285,7 +316,12 @@ fn guest_steps(
             new_network: unshared.has(Namespaces::NET),
         });
     }
-    steps.guest(Step::IsolateMounts);
+    if namespaces.has(Namespaces::MNT) {
+        steps.guest(Step::IsolateMounts);
+    }
+    if let Some((label, _)) = &labels.label {
+        steps.guest(Step::OpenLabelFile(label.module));
+    }
     if let Some((source, target)) = rootfs {
         steps.hooks(Side::Guest, HookKind::PreMount, values);
         let step = Step::MountRootfs {
@@ -300,14 +336,24 @@ fn guest_steps(
             .map(|p| format!("lxc.rootfs.path, {}", p.origin));
         steps.add(Side::Guest, step, origin);
     }
-    if let Some(name) = &values.uts_name {
+    if let Some(name) = values
+        .uts_name
+        .as_ref()
+        .filter(|_| namespaces.has(Namespaces::UTS))
+    {
         steps.add(
             Side::Guest,
             Step::SetHostname(name.clone()),
             Some("lxc.uts.name".into()),
         );
     }
-    steps.guest(Step::NewKeyring);
+    if let Some(keyring) = &labels.keyring {
+        let origin = Some("lxc.selinux.context.keyring".to_string());
+        steps.add(Side::Guest, Step::LabelKeyring(keyring.clone()), origin);
+    }
+    if !values.keyring_session {
+        steps.guest(Step::NewKeyring);
+    }
     if autodev {
         steps.guest(Step::MountDev {
             size: match values.autodev.tmpfs_size {
@@ -353,6 +399,8 @@ fn guest_steps(
             Some("lxc.net".into()),
         );
     }
+    // With the network's devices there and the host's /proc still in reach.
+    steps.0.extend(settings::sysctl_steps(values, facts)?);
     if own_root {
         steps.guest(Step::SwitchRoot);
         if let Some(shared) = &values.mount_auto.shmounts {
@@ -379,6 +427,9 @@ fn guest_steps(
         let origin = Some("lxc.cap".to_string());
         steps.add(Side::Guest, Step::DropCapabilities(dropped), origin);
     }
+    if let Some((label, origin)) = &labels.label {
+        steps.add(Side::Guest, Step::SetLabel(label.clone()), origin.clone());
+    }
     if values.no_new_privs {
         steps.add(
             Side::Guest,
@@ -387,13 +438,14 @@ fn guest_steps(
         );
     }
     if let Some(profile) = &values.seccomp_profile {
-        if facts.confined {
+        if loads_filter(values, facts) {
+            steps.guest(Step::LoadSeccomp);
+        } else {
             warnings.push(format!(
-                "the monitor already runs under a seccomp filter: {} is not loaded",
+                "the monitor already runs under a seccomp filter: {} is not loaded \
+                 (lxc.seccomp.allow_nesting = 1 loads it nevertheless)",
                 profile.value
             ));
-        } else {
-            steps.guest(Step::LoadSeccomp);
         }
     }
     steps.hooks(Side::Guest, HookKind::Start, values);
@@ -413,6 +465,25 @@ fn ready_steps(
         device_steps(steps, Side::HostAtReady, values, facts)?;
     }
     steps.hooks(Side::HostAtReady, HookKind::StartHost, values);
+    steps.0.extend(settings::limit_steps(values));
+    Ok(())
+}
+
+/// A filter on top of another only where that is asked for.
+fn loads_filter(values: &Values, facts: &HostFacts) -> bool {
+    !facts.confined || values.seccomp_allow_nesting
+}
+
+fn core_scheduling(steps: &mut Steps, facts: &HostFacts) -> Result<(), Refusal> {
+    if !facts.kernel.core_scheduling {
+        return Err(Refusal::new(
+            "lxc.sched.core = 1 asks for core scheduling, and this kernel does not support it (Linux \
+             5.14, CONFIG_SCHED_CORE)",
+            "remove lxc.sched.core",
+        ));
+    }
+    let origin = Some("lxc.sched.core".to_string());
+    steps.add(Side::HostBeside, Step::NewSchedulingCookie, origin);
     Ok(())
 }
 
@@ -517,22 +588,6 @@ fn tty_dir(values: &Values) -> Result<Option<String>, Refusal> {
     Ok(Some(name.to_string()))
 }
 
-/// Refuses confinement that was asked for and cannot be given, rather than running without it.
-fn lsm(values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
-    if !facts.apparmor {
-        return Ok(());
-    }
-    let remedy = "set lxc.apparmor.profile = unconfined to start without a profile of its own";
-    match &values.apparmor.profile {
-        Some(profile) if matches!(profile.value.as_str(), "unconfined" | "unchanged") => Ok(()),
-        Some(profile) => {
-            let what = format!("the AppArmor profile '{}'", profile.value);
-            Err(Refusal::not_yet(&what, remedy).at("lxc.apparmor.profile", &profile.origin))
-        }
-        None => Err(Refusal::not_yet("LXC's default AppArmor profile", remedy)),
-    }
-}
-
 /// Program, arguments and environment of init.
 fn program(values: &Values, request: &StartRequest, own_root: bool) -> Result<Program, Refusal> {
     let (key, configured) = match request.mini_init {
@@ -567,18 +622,40 @@ fn program(values: &Values, request: &StartRequest, own_root: bool) -> Result<Pr
         argv.push("/sbin/init".into());
     }
     let mut env: Vec<(String, String)> = Vec::new();
-    for var in &values.environment {
+    for var in values.environment.iter().chain(&values.environment_runtime) {
         env.retain(|(name, _)| *name != var.value.name);
         env.push((var.value.name.clone(), var.value.value.clone()));
     }
     env.retain(|(name, _)| name != "container");
     env.push(("container".into(), "lxc".into()));
+    for (key, id) in [
+        ("lxc.init.uid", values.init.uid),
+        ("lxc.init.gid", values.init.gid),
+    ]
+    .into_iter()
+    .chain(
+        values
+            .init
+            .groups
+            .iter()
+            .map(|group| ("lxc.init.groups", *group)),
+    ) {
+        if id == u32::MAX {
+            return Err(Refusal::new(
+                format!("{key} = {id} is no id: it is what 'unchanged' is called to the kernel"),
+                "name another",
+            ));
+        }
+    }
+    let groups = &values.init.groups;
     Ok(Program {
         argv,
         env,
         cwd: values.init.cwd.as_ref().map(|c| c.value.clone()),
         uid: values.init.uid,
         gid: values.init.gid,
+        groups: (!groups.is_empty()).then(|| groups.clone()),
+        death_signal: values.monitor.pdeath,
         mini_init: request.mini_init,
     })
 }

@@ -1,7 +1,10 @@
 //! The steps of a start: what is done, on which side, said in the same words everywhere
 //! (`--plan`, log, errors, fault tests).
 
-use crate::{HookRun, IdmapPlan, Namespaces, NicPlan, PlannedMount, RootfsMountOptions, VethPlan};
+use crate::{
+    GeneratedProfile, HookRun, IdmapPlan, JoinedNamespace, Label, Namespaces, NicPlan,
+    PlannedMount, RootfsMountOptions, SecurityModule, VethPlan,
+};
 use lxc_config::{IdmapSource, ProcMode, SysMode};
 use std::fmt;
 
@@ -70,6 +73,10 @@ pub enum Step {
         /// Policy file.
         path: String,
     },
+    /// Open a namespace that the guest will join.
+    OpenNamespace(JoinedNamespace),
+    /// Load a profile of the container's own.
+    LoadProfile(GeneratedProfile),
     /// Create the guest process in its namespaces.
     CloneGuest {
         /// What it gets of its own.
@@ -101,13 +108,29 @@ pub enum Step {
     },
     /// Create a veth pair, one end on the host, one in the guest.
     CreateVeth(VethPlan),
+    /// Keep others off the sibling threads of the cores that the guest runs on.
+    NewSchedulingCookie,
+    /// Write a file of the guest's directory in /proc.
+    WriteProcFile {
+        /// Path below /proc/PID.
+        path: String,
+        /// Value.
+        value: String,
+    },
     /// Enter the container's cgroups.
     EnterCgroup {
         /// Make a cgroup namespace there.
         new_namespace: bool,
     },
+    /// Make a time namespace and set its clocks apart.
+    NewTimeNamespace(
+        /// By how much.
+        Vec<ClockOffset>,
+    ),
     /// Cut the new mount namespace off from the host's.
     IsolateMounts,
+    /// Open the file by which the guest's label is set, while /proc is the host's.
+    OpenLabelFile(SecurityModule),
     /// Mount the rootfs.
     MountRootfs {
         /// Directory on the host.
@@ -120,6 +143,11 @@ pub enum Step {
     /// Set the host name.
     SetHostname(
         /// Name.
+        String,
+    ),
+    /// Have the next keyring get this label.
+    LabelKeyring(
+        /// SELinux context.
         String,
     ),
     /// Start a session keyring of its own.
@@ -163,6 +191,13 @@ pub enum Step {
     SetUpTerminals(TtyPlan),
     /// Make /dev/fd, /dev/stdin, /dev/stdout, /dev/stderr.
     LinkDev,
+    /// Write a kernel parameter, in the container's namespaces.
+    WriteSysctl {
+        /// Path below /proc/sys.
+        path: String,
+        /// Value.
+        value: String,
+    },
     /// Make the rootfs the root and drop the host's.
     SwitchRoot,
     /// Let mounts arrive that are made on the host, and none go back.
@@ -182,10 +217,14 @@ pub enum Step {
         /// Kernel's numbers.
         Vec<u32>,
     ),
+    /// Take the security label: at once, or with the exec.
+    SetLabel(Label),
     /// Forbid gaining privileges by exec.
     NoNewPrivs,
     /// Put the seccomp filter in force.
     LoadSeccomp,
+    /// See from outside that the guest has its label.
+    ConfirmLabel(Label),
     /// Write one device rule (v1).
     LimitDevice {
         /// `devices.allow`, `devices.deny`.
@@ -198,8 +237,53 @@ pub enum Step {
         /// `(file, value)` in order.
         Vec<(String, String)>,
     ),
+    /// Limit a resource of the guest.
+    LimitResource(ResourceLimit),
     /// Hand over to the program.
     Exec(Program),
+}
+
+/// How far one clock of a time namespace is ahead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockOffset {
+    /// `monotonic` or `boottime`, as /proc/PID/timens_offsets calls it.
+    pub clock: &'static str,
+    /// Whole seconds, rounded down.
+    pub seconds: i64,
+    /// The rest, less than a second.
+    pub nanoseconds: u32,
+}
+
+impl fmt::Display for ClockOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.clock, self.seconds, self.nanoseconds)
+    }
+}
+
+/// A limit of one resource; `None` = unlimited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceLimit {
+    /// As it was written.
+    pub name: String,
+    /// The kernel's number, as x86 counts.
+    pub number: u32,
+    /// What counts.
+    pub soft: Option<u64>,
+    /// What it may be raised to.
+    pub hard: Option<u64>,
+}
+
+impl fmt::Display for ResourceLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |n| n.to_string());
+        write!(
+            f,
+            "{} to {}:{}",
+            self.name,
+            shown(self.soft),
+            shown(self.hard)
+        )
+    }
 }
 
 /// What becomes pid 1, or its child under a minimal init.
@@ -215,6 +299,10 @@ pub struct Program {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
+    /// Supplementary groups; `None` = none, where the kernel lets them be dropped.
+    pub groups: Option<Vec<u32>>,
+    /// The signal it gets when the monitor dies; 0 = none.
+    pub death_signal: i32,
     /// Run as a child of a minimal init.
     pub mini_init: bool,
 }
@@ -275,16 +363,23 @@ impl Step {
             Step::OpenConsoleLog { .. } => "open-console-log",
             Step::PinRootfs { .. } => "pin-rootfs",
             Step::CompileSeccomp { .. } => "compile-seccomp",
+            Step::OpenNamespace(_) => "open-namespace",
+            Step::LoadProfile(_) => "load-profile",
             Step::CloneGuest { .. } => "clone-guest",
             Step::WriteIdmap(_) => "write-idmap",
             Step::ShiftRootfs { .. } => "shift-rootfs",
             Step::GiveCgroup { .. } => "give-cgroup",
             Step::TakeIds { .. } => "take-ids",
             Step::CreateVeth(_) => "create-veth",
+            Step::NewSchedulingCookie => "new-scheduling-cookie",
+            Step::WriteProcFile { .. } => "write-proc-file",
             Step::EnterCgroup { .. } => "enter-cgroup",
+            Step::NewTimeNamespace(_) => "new-time-namespace",
             Step::IsolateMounts => "isolate-mounts",
+            Step::OpenLabelFile(_) => "open-label-file",
             Step::MountRootfs { .. } => "mount-rootfs",
             Step::SetHostname(_) => "set-hostname",
+            Step::LabelKeyring(_) => "label-keyring",
             Step::NewKeyring => "new-keyring",
             Step::ConfigureNetwork(_) => "configure-network",
             Step::MountDev { .. } => "mount-dev",
@@ -296,15 +391,19 @@ impl Step {
             Step::MountDevpts { .. } => "mount-devpts",
             Step::SetUpTerminals(_) => "set-up-terminals",
             Step::LinkDev => "link-dev",
+            Step::WriteSysctl { .. } => "write-sysctl",
             Step::SwitchRoot => "switch-root",
             Step::ReceiveMounts { .. } => "receive-mounts",
             Step::NewBootId => "new-boot-id",
             Step::SetPersonality { .. } => "set-personality",
             Step::DropCapabilities(_) => "drop-capabilities",
+            Step::SetLabel(_) => "set-label",
             Step::NoNewPrivs => "no-new-privs",
             Step::LoadSeccomp => "load-seccomp",
+            Step::ConfirmLabel(_) => "confirm-label",
             Step::LimitDevice { .. } => "limit-device",
             Step::AttachDeviceProgram(_) => "attach-device-program",
+            Step::LimitResource(_) => "limit-resource",
             Step::Exec(_) => "exec",
         }
     }
@@ -328,6 +427,12 @@ impl fmt::Display for Step {
             Step::OpenConsoleLog { path } => write!(f, "open the console log {path}"),
             Step::PinRootfs { path } => write!(f, "keep the rootfs {path} writable"),
             Step::CompileSeccomp { path } => write!(f, "compile the seccomp profile {path}"),
+            Step::OpenNamespace(joined) => {
+                write!(f, "open the {} namespace of {}", joined.name, joined.source)
+            }
+            Step::LoadProfile(profile) => {
+                write!(f, "load the AppArmor profile '{}'", profile.name)
+            }
             Step::CloneGuest { namespaces } => {
                 write!(
                     f,
@@ -354,11 +459,27 @@ impl fmt::Display for Step {
                 )
             }
             Step::CreateVeth(veth) => write!(f, "{veth}"),
+            Step::NewSchedulingCookie => f.write_str("give the guest cores of its own"),
+            Step::WriteProcFile { path, value } => {
+                write!(f, "write {value} to the guest's /proc/PID/{path}")
+            }
+            Step::NewTimeNamespace(offsets) if offsets.is_empty() => {
+                f.write_str("make a time namespace")
+            }
+            Step::NewTimeNamespace(offsets) => {
+                let offsets: Vec<_> = offsets.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "make a time namespace with the offsets {}",
+                    offsets.join(", ")
+                )
+            }
             Step::EnterCgroup {
                 new_namespace: true,
             } => f.write_str("enter the container's cgroups and make a cgroup namespace there"),
             Step::EnterCgroup { .. } => f.write_str("enter the container's cgroups"),
             Step::IsolateMounts => f.write_str("cut the mounts off from the host's"),
+            Step::OpenLabelFile(module) => write!(f, "open the file of its {module} label"),
             Step::MountRootfs {
                 source,
                 target,
@@ -370,6 +491,7 @@ impl fmt::Display for Step {
                 options,
             } => write!(f, "mount the rootfs {source} on {target}{options}"),
             Step::SetHostname(name) => write!(f, "set the host name to {name}"),
+            Step::LabelKeyring(label) => write!(f, "label the session keyring {label}"),
             Step::NewKeyring => f.write_str("start a session keyring"),
             Step::ConfigureNetwork(nics) if nics.len() == 1 => {
                 write!(f, "configure the network device {}", nics[0])
@@ -399,6 +521,7 @@ impl fmt::Display for Step {
             }
             Step::SetUpTerminals(_) => f.write_str("set up the console"),
             Step::LinkDev => f.write_str("link /dev/fd and the standard streams"),
+            Step::WriteSysctl { path, value } => write!(f, "write {value} to /proc/sys/{path}"),
             Step::SwitchRoot => f.write_str("make the rootfs the root"),
             Step::ReceiveMounts { target } => {
                 write!(f, "let mounts of the host arrive below /{target}")
@@ -414,14 +537,23 @@ impl fmt::Display for Step {
                 let names: Vec<String> = caps.iter().map(name).collect();
                 write!(f, "drop the capabilities {}", names.join(" "))
             }
+            Step::SetLabel(label) => write!(f, "take the {} label '{}'", label.module, label.text),
             Step::NoNewPrivs => f.write_str("forbid new privileges"),
             Step::LoadSeccomp => f.write_str("load the seccomp filter"),
+            Step::ConfirmLabel(label) => {
+                write!(
+                    f,
+                    "see the guest under the {} label '{}'",
+                    label.module, label.text
+                )
+            }
             Step::LimitDevice { file, value } => {
                 write!(f, "write {value} to the cgroup's {file}")
             }
             Step::AttachDeviceProgram(rules) => {
                 write!(f, "attach a device program of {} rules", rules.len())
             }
+            Step::LimitResource(limit) => write!(f, "limit {limit}"),
             Step::Exec(p) if p.mini_init => write!(f, "run {} under a minimal init", p.argv[0]),
             Step::Exec(p) => write!(f, "execute {}", p.argv[0]),
         }

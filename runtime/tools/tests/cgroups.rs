@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{Lab, Layout, Peer, Side, cgroups_of, could_not_run, eventually};
+use support::{Call, Lab, Layout, Peer, Side, cgroups_of, could_not_run, eventually};
 
 const OWNER: &str = "cgroups";
 
@@ -303,7 +303,7 @@ fn from_within(lab: &Lab, top: &str, side: Side, name: &str) -> support::Ran {
     }
     let tool = side.tool(lab, "lxc-start", &["-n", name]);
     let words = format!("{script} exec \"$@\"");
-    support::Call::new("sh")
+    Call::new("sh")
         .args(["-c", &words, "sh"])
         .words_of(tool)
         .run()
@@ -448,7 +448,7 @@ fn the_installation_names_cgroups_and_controllers() {
             own.display(),
             file.display()
         );
-        let call = support::Call::new("unshare").args(["-m", "sh", "-c", &script, "sh"]);
+        let call = Call::new("unshare").args(["-m", "sh", "-c", &script, "sh"]);
         call.words_of(lab.tool("lxc-start", &["-n", &name])).run()
     };
     start(&format!("lxc.cgroup.pattern = {top}/%n\n")).exits(0);

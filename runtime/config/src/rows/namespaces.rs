@@ -67,6 +67,7 @@ impl Setting<Values> for CloneKey {
         let all = joined(had, input.value)?;
         if !all.is_empty() {
             values.namespaces = Namespaces::Clone(all);
+            values.namespaces_origin = Some(input.origin.clone());
         }
         Ok(())
     }
@@ -78,6 +79,7 @@ impl Setting<Values> for CloneKey {
     fn clear(&self, values: &mut Values) {
         if matches!(values.namespaces, Namespaces::Clone(_)) {
             values.namespaces = Namespaces::Usual;
+            values.namespaces_origin = None;
         }
     }
 
@@ -99,6 +101,7 @@ impl Setting<Values> for KeepKey {
         let all = joined(had, input.value)?;
         if !all.is_empty() {
             values.namespaces = Namespaces::Keep(all);
+            values.namespaces_origin = Some(input.origin.clone());
         }
         Ok(())
     }
@@ -110,6 +113,7 @@ impl Setting<Values> for KeepKey {
     fn clear(&self, values: &mut Values) {
         if matches!(values.namespaces, Namespaces::Keep(_)) {
             values.namespaces = Namespaces::Usual;
+            values.namespaces_origin = None;
         }
     }
 

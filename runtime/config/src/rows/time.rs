@@ -41,6 +41,7 @@ impl Setting<Values> for Offset {
             (None, Some(nanoseconds)) => offset.nanoseconds = nanoseconds?,
             (None, None) => return Err(too_large()),
         }
+        offset.origin = Some(input.origin.clone());
         Ok(())
     }
 

@@ -7,7 +7,9 @@ use crate::failure::{Failure, FailureKind};
 use crate::{message, scope};
 use lxc_kernel::process::{self, CloneSpec, Cloned};
 use lxc_kernel::seccomp::{self, Filter};
-use lxc_kernel::{Errno, Result, SysError, cgroup, fd, file, procfs, socket};
+use lxc_kernel::{
+    Errno, Result, SysError, cgroup, core_scheduling, fd, file, procfs, rlimit, socket,
+};
 use lxc_plan::Namespaces;
 use rustix::fs::{AtFlags, Gid, Uid};
 use std::os::fd::{AsFd, OwnedFd};
@@ -63,6 +65,7 @@ pub fn enter(
         Some(_) => order.join & libc::CLONE_NEWCGROUP as u64,
         None => 0,
     };
+    settle(order)?;
     let late = namespace_files(order, &given.pidfd, later)
         .and_then(|late| join(order, &given.pidfd, later).map(|()| late))
         .and_then(|late| order.setup.map_or(Ok(()), take_ids).map(|()| late))
@@ -88,6 +91,31 @@ pub fn enter(
             Err(error) => Side::Stranded(step("join the container's cgroup namespace", &error)),
         }),
     }
+}
+
+/// What the attached process inherits, set while this one still has the host's privilege and /proc.
+fn settle(order: &Order) -> std::result::Result<(), Failure> {
+    if order.same_cores {
+        core_scheduling::share_from(order.init_pid)
+            .map_err(|e| step("share the container's cores", &e))?;
+    }
+    if !order.proc_files.is_empty() {
+        let proc = procfs::Proc::host().map_err(|e| step("open /proc", &e))?;
+        for (path, value) in &order.proc_files {
+            proc.write(&format!("self/{path}"), value.as_bytes())
+                .map_err(|e| {
+                    step(
+                        &format!("write {value} to its /proc/PID/{path} (lxc.proc)"),
+                        &e,
+                    )
+                })?;
+        }
+    }
+    for (number, soft, hard) in &order.limits {
+        rlimit::set(None, *number, *soft, *hard)
+            .map_err(|e| step("limit its resources (lxc.prlimit)", &e))?;
+    }
+    Ok(())
 }
 
 /// Whoever has become somebody of a user namespace may not enter a cgroup of the host's any more, and

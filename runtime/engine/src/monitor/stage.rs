@@ -15,6 +15,7 @@ use crate::step::devices::DeviceFilter;
 use crate::wire::{Address, BindError, Server};
 use lxc_config::Config;
 use lxc_kernel::events::Poller;
+use lxc_kernel::mount::{self, Propagation};
 use lxc_kernel::process::{self, CloneSpec, Cloned, Ended};
 use lxc_kernel::signals::{self, SignalFd};
 use lxc_kernel::{Errno, fd};
@@ -220,6 +221,9 @@ fn stage_two(
     if let Err(failure) = monitor.write_pidfile() {
         return monitor.give_up(failure);
     }
+    if let Err(failure) = monitor.isolate() {
+        return monitor.give_up(failure);
+    }
     monitor.live_on(&hierarchies)
 }
 
@@ -256,6 +260,7 @@ impl Monitor {
             veths: Vec::new(),
             namespace_fds: Vec::new(),
             pin: None,
+            profile: None,
             devices: DeviceFilter::default(),
         };
         let mut monitor = Monitor {
@@ -267,11 +272,28 @@ impl Monitor {
             console: None,
             guest_socket: None,
             hooks,
+            hook_group: None,
             report,
             ended: None,
         };
         monitor.listen()?;
         Ok(monitor)
+    }
+
+    /// A mount namespace of its own (`lxc.monitor.unshare`): what its hooks mount the host does not see,
+    /// what the host mounts it does.
+    fn isolate(&self) -> Result<(), Failure> {
+        if self.live.config.values().monitor.unshare == 0 {
+            return Ok(());
+        }
+        let isolated = process::unshare(Namespaces::MNT.0)
+            .and_then(|()| mount::set_propagation(Path::new("/"), Propagation::Slave, true));
+        isolated.map_err(|error| {
+            let sentence = "cannot give the monitor mounts of its own (lxc.monitor.unshare)";
+            Failure::new(FailureKind::Step, sentence)
+                .caused_by(&error)
+                .hint("start the container as root, or set lxc.monitor.unshare = 0")
+        })
     }
 
     /// Start, serve, take down; again as often as the guest reboots. Returns the exit code.

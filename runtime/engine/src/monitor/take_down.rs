@@ -1,15 +1,18 @@
 //! The end of a container: hooks, network, cgroups, socket — in this order, so that whoever sees
 //! the socket closed finds nothing left.
 
+use crate::disk_lock::DiskLock;
 use crate::failure::Failure;
 use crate::message::Report;
 use crate::monitor::Monitor;
 use crate::monitor::life::{self, Event, Phase};
-use crate::step::leftovers;
+use crate::removal::{self, Unremoved};
+use crate::step::{leftovers, survivors};
+use crate::wire::{Client, State};
 use lxc_kernel::events::{Interest, poll_one};
 use lxc_kernel::process::{self, CloneSpec, Cloned, Ended};
 use lxc_kernel::{Result, netlink::Netlink};
-use lxc_plan::{HookKind, HookRun};
+use lxc_plan::{HookKind, HookRun, Namespaces};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -56,7 +59,7 @@ impl Monitor {
         }
     }
 
-    /// Console, network, payload cgroup and descriptors of one run.
+    /// Console, network, payload cgroup, profile and descriptors of one run.
     pub fn release_run(&mut self) {
         self.close_console();
         if let Err(error) = self.ignore_guest() {
@@ -64,10 +67,22 @@ impl Monitor {
         }
         self.guest_socket = None;
         self.delete_named_veths();
+        self.kill_survivors();
         if let Err(error) = self.drained(Monitor::remove_payload) {
             log::warn!("the container's cgroup stays behind: {error}");
         }
+        self.unload_profile();
         self.live.forget_run();
+    }
+
+    /// Without a pid namespace of its own the end of init ends nobody else.
+    fn kill_survivors(&self) {
+        if self.live.namespaces.has(Namespaces::PID) {
+            return;
+        }
+        if let Err(error) = survivors::kill(&self.live.cgroups.payload_fds()) {
+            log::warn!("processes of the container may go on: {error}");
+        }
     }
 
     /// A veth vanishes with the guest's network namespace, but some moments later; one with a fixed
@@ -96,19 +111,19 @@ impl Monitor {
 
     fn run_stop_hooks(&mut self, target: &str) {
         self.hooks.set("LXC_TARGET", target.to_string());
-        let runs = HookRun::all(HookKind::Stop, &self.live.config.values().hooks);
-        if runs.is_empty() {
-            return;
-        }
         let mut extra = Vec::new();
         for (name, fd) in &self.live.namespace_fds {
             let path = Monitor::fd_path(fd);
-            if self.hooks.version == 1 {
-                self.hooks
-                    .set(&format!("LXC_{}_NS", name.to_uppercase()), path);
-            } else {
+            if self.hooks.version == 0 {
                 extra.push(format!("{name}:{path}"));
             }
+            // With both versions, as LXC has it; what runs after the stop hooks still finds the names.
+            self.hooks
+                .set(&format!("LXC_{}_NS", name.to_uppercase()), path);
+        }
+        let runs = HookRun::all(HookKind::Stop, &self.live.config.values().hooks);
+        if runs.is_empty() {
+            return;
         }
         if let Err(failure) = self.run_hooks(&runs, &extra) {
             log::error!("{failure}");
@@ -139,6 +154,7 @@ impl Monitor {
         if after_stop {
             self.run_last_hooks("stop");
         }
+        self.remove_ephemeral();
         if let Some(path) = &self.request.pidfile {
             // Whoever removed it first has done our work.
             let _ = std::fs::remove_file(Path::new(path));
@@ -162,6 +178,38 @@ impl Monitor {
         if after_stop && let Some(ended) = self.ended {
             let status = life::error_num(ended);
             self.tell_caller(&Report::Ended { status });
+        }
+    }
+
+    /// A container that ran and was to be for once only is gone with its last hook; its directory is
+    /// not left to whoever would start it a moment later. One that never ran stays, to be looked at.
+    fn remove_ephemeral(&self) {
+        let values = self.live.config.values();
+        if !values.ephemeral || self.ended.is_none() {
+            return;
+        }
+        let name = &self.live.name;
+        if !values.rootfs.managed {
+            log::warn!("{name} is ephemeral, but its rootfs is not managed: it stays");
+            return;
+        }
+        let own = Path::new(&self.live.lxcpath).join(name);
+        let removed = DiskLock::take_if_there(&self.live.lxcpath, name)
+            .map_err(|e| Unremoved::Failed(e.to_string()))
+            .and_then(|_lock| {
+                // The name has been given up: somebody may have taken it.
+                if !matches!(
+                    Client::new(&self.live.lxcpath, name).state(),
+                    Ok(State::Stopped)
+                ) {
+                    return Err(Unremoved::InUse(format!("{name} runs again")));
+                }
+                removal::refuse_what_others_need(name, &own)?;
+                let mapped = removal::through(Some(values))?;
+                removal::remove(&own, Some(values), mapped.as_ref())
+            });
+        if let Err(why) = removed {
+            log::error!("{name} is ephemeral and stays nevertheless: {why}");
         }
     }
 

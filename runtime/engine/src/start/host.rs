@@ -1,19 +1,20 @@
 //! The host's steps, one function each.
 
-use super::{HostWorld, tell_guest};
+use super::birth::{self, Birth};
+use super::{HostWorld, Joined, tell_guest};
 use crate::failure::{Failure, FailureKind};
 use crate::guest::{self, GuestWorld};
 use crate::message::{self, Shift, ToGuest};
 use crate::monitor::{Init, Live, Monitor};
+use crate::sharing;
 use crate::step::mounts::io;
 use crate::step::{idmap, idmapped_mount, network};
 use crate::undo::UndoStack;
 use lxc_config::IdmapSource;
 use lxc_kernel::netlink::Netlink;
-use lxc_kernel::process::{self, CloneSpec, Cloned};
 use lxc_kernel::seccomp::{self, Filter};
-use lxc_kernel::{Errno, Result, SysError, fd, file, procfs};
-use lxc_plan::{IdmapPlan, Namespaces, NicPlan, StartPlan, Step};
+use lxc_kernel::{Errno, Result, SysError, core_scheduling, fd, file, procfs, rlimit, users};
+use lxc_plan::{IdmapPlan, JoinedNamespace, Namespaces, NicPlan, ResourceLimit, StartPlan, Step};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -49,9 +50,19 @@ pub(super) fn pin(path: &str) -> Result<Option<OwnedFd>> {
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
         Err(error) => return Err(SysError::new("openat", format!("{path}, O_TMPFILE"), error)),
     }
-    let named =
-        OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let pin = match rustix::fs::openat(&directory, NAME, named, mode) {
+    // Made anew: what has that name already is the rootfs author's, and to open a device is to act upon
+    // it.
+    let named = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let make = || rustix::fs::openat(&directory, NAME, named, mode);
+    let made = match make() {
+        Err(Errno::EXIST) => {
+            // One that cannot be removed is the error of the second attempt.
+            let _ = rustix::fs::unlinkat(&directory, NAME, rustix::fs::AtFlags::empty());
+            make()
+        }
+        made => made,
+    };
+    let pin = match made {
         Ok(pin) => pin,
         Err(Errno::ROFS) => return Ok(None),
         Err(error) => return Err(SysError::new("openat", format!("{path}/{NAME}"), error)),
@@ -61,49 +72,55 @@ pub(super) fn pin(path: &str) -> Result<Option<OwnedFd>> {
     Ok(Some(pin))
 }
 
+/// Opens a namespace that the guest will join.
+pub(super) fn open_namespace(
+    joined: &JoinedNamespace,
+    monitor: &Monitor,
+    world: &mut HostWorld,
+) -> std::result::Result<(), guest::Problem> {
+    let fd = sharing::open(joined, &monitor.request)
+        .map_err(|sentence| guest::Problem::Told(Failure::new(FailureKind::Step, sentence)))?;
+    world.joined.push(Joined {
+        namespace: joined.namespace,
+        what: format!("{} namespace of {}", joined.name, joined.source),
+        origin: format!("lxc.namespace.share.{}", joined.name),
+        fd,
+    });
+    Ok(())
+}
+
 /// Forks the guest into its namespaces and, on v2, into its cgroup: there is no moment in which it
 /// runs outside its limits.
 pub(super) fn clone_guest(
     plan: &StartPlan,
     monitor: &mut Monitor,
     world: &HostWorld,
-) -> Result<()> {
+) -> std::result::Result<(), guest::Problem> {
     let (ours, theirs) = fd::pair()?;
-    let live = &monitor.live;
     let namespaces = plan.namespaces.without(plan.unshared);
-    let mut spec = CloneSpec {
-        namespaces: namespaces.0,
-        into_cgroup: live.cgroups.payload_unified(),
-        exit_signal: libc::SIGCHLD,
-        extra: 0,
-    };
-    let mut cloned = process::clone_process(&spec);
-    if let Err(error) = &cloned
-        && spec.into_cgroup.is_some()
-    {
-        log::info!("no CLONE_INTO_CGROUP: {error}");
-        // A cgroup namespace made now would have the monitor's cgroup as its root.
-        spec.into_cgroup = None;
-        spec.namespaces = namespaces.without(Namespaces::CGROUP).0;
-        cloned = process::clone_process(&spec);
-    }
-    match cloned? {
-        Cloned::Child => {
+    let into_cgroup = monitor.live.cgroups.payload_unified();
+    match birth::give_birth(namespaces, into_cgroup, &world.joined)? {
+        Birth::Guest { in_cgroup } => {
             // The monitor's end: held here it would hide the monitor's death.
             drop(ours);
             let guest = GuestWorld {
                 socket: theirs,
                 cgroups: &monitor.live.cgroups,
-                born_in_cgroup: spec.into_cgroup.is_some(),
+                born_in_cgroup: in_cgroup,
+                late_cgroup_namespace: !in_cgroup
+                    && into_cgroup.is_some()
+                    && namespaces.has(Namespaces::CGROUP),
                 root: None,
                 own_root: plan.rootfs.is_some(),
                 dev: None,
                 proc: None,
+                settings: None,
                 devpts: None,
                 console: world.console.as_ref(),
                 stdio: None,
                 stdio_only_terminals: false,
                 tty_names: Vec::new(),
+                label: None,
                 filter: world.filter.as_ref(),
                 hooks: &monitor.hooks,
                 last_kept_fd: crate::launch::last_kept_fd(),
@@ -111,12 +128,16 @@ pub(super) fn clone_guest(
             };
             guest::run(plan, guest)
         }
-        Cloned::Parent { pid, pidfd } => {
+        Birth::Monitor { pid, pidfd } => {
             monitor.live.init = Some(Init { pid, pidfd });
             monitor.guest_socket = Some(ours);
             monitor.hooks.set("LXC_PID", pid.to_string());
-            keep_namespaces(plan.namespaces.without(plan.unshared), monitor)?;
-            monitor.watch_guest()
+            keep_namespaces(namespaces, monitor)?;
+            if plan.namespaces.has(Namespaces::USER) && users::euid() != 0 {
+                let owner = procfs::Proc::host()?.open_ns(pid, "user")?;
+                monitor.live.cgroups.owner = Some(owner);
+            }
+            Ok(monitor.watch_guest()?)
         }
     }
 }
@@ -163,9 +184,12 @@ fn guest_pid(monitor: &Monitor) -> Result<i32> {
         .ok_or_else(|| SysError::new("open", "/proc of the guest", Errno::SRCH))
 }
 
-/// Stop hooks get paths to the namespaces, which must then outlive init.
-fn keep_namespaces(namespaces: Namespaces, monitor: &mut Monitor) -> Result<()> {
-    if monitor.live.config.values().hooks.stop.is_empty() {
+/// Stop hooks get paths to the namespaces, which must then outlive init; what runs after them finds
+/// the same variables.
+pub(super) fn keep_namespaces(namespaces: Namespaces, monitor: &mut Monitor) -> Result<()> {
+    let hooks = &monitor.live.config.values().hooks;
+    let told = !hooks.stop.is_empty() || !hooks.post_stop.is_empty();
+    if !told || namespaces == Namespaces::default() {
         return Ok(());
     }
     let Some(init) = &monitor.live.init else {
@@ -176,7 +200,21 @@ fn keep_namespaces(namespaces: Namespaces, monitor: &mut Monitor) -> Result<()> 
         let fd = proc.open_ns(init.pid, name)?;
         monitor.live.namespace_fds.push((name, fd));
     }
+    // Hooks get them in LXC's order, whenever they were made.
+    let place = |name: &str| Namespaces::ALL.iter().position(|(known, _)| *known == name);
+    monitor
+        .live
+        .namespace_fds
+        .sort_by_key(|(name, _)| place(name));
     Ok(())
+}
+
+/// Looks whether the guest runs under its label.
+pub(super) fn confirm_label(label: &lxc_plan::Label, live: &Live) -> Result<()> {
+    match &live.init {
+        Some(init) => crate::step::label::confirm(label, init.pid),
+        None => Err(SysError::new("open", "/proc/PID/attr", Errno::SRCH)),
+    }
 }
 
 pub(super) fn create_veth(
@@ -209,6 +247,36 @@ pub(super) fn create_veth(
     monitor.live.veths.push((veth.index, name));
     world.nics.push(nic);
     Ok(())
+}
+
+/// The guest's cores are its own from here on. On a processor whose cores run one task at a time
+/// there is nobody to keep off, and clients read that nothing is done.
+pub(super) fn new_scheduling_cookie(monitor: &mut Monitor) -> Result<()> {
+    match core_scheduling::create(guest_pid(monitor)?) {
+        Err(error) if error.errno == Errno::NODEV => {
+            log::info!("no core scheduling: {error}");
+            if let Err(diagnostic) = monitor.live.config.set("lxc.sched.core", "0") {
+                log::warn!("{diagnostic}");
+            }
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// By pid: a child that has not been reaped keeps its number.
+pub(super) fn write_proc_file(path: &str, value: &str, monitor: &Monitor) -> Result<()> {
+    let path = format!("{}/{path}", guest_pid(monitor)?);
+    procfs::Proc::host()?.write(&path, value.as_bytes())
+}
+
+pub(super) fn limit_resource(limit: &ResourceLimit, monitor: &Monitor) -> Result<()> {
+    rlimit::set(
+        Some(guest_pid(monitor)?),
+        limit.number,
+        limit.soft,
+        limit.hard,
+    )
 }
 
 /// One device rule of v1. What the kernel refuses there, LXC goes without: a container within another

@@ -1,6 +1,6 @@
 //! What the guest says while it sets itself up, and what its silence means.
 
-use super::{HostWorld, act, each, tell_guest};
+use super::{HostWorld, act, each, host, tell_guest};
 use crate::console::Console;
 use crate::failure::{Failure, FailureKind};
 use crate::message::{self, FromGuest, ToGuest};
@@ -40,6 +40,8 @@ pub(super) fn listen_to_guest(
             match hear(monitor, world).map_err(lost)? {
                 Heard::Nothing => {}
                 Heard::Ready => {
+                    // What the guest made itself exists only now.
+                    host::keep_namespaces(plan.unshared, monitor).map_err(lost)?;
                     each(plan, Side::HostAtReady, |step| {
                         act(step, plan, monitor, world, undo)
                     })?;

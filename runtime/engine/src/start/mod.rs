@@ -1,5 +1,6 @@
 //! The start, told from the host's side; the guest's side is [`crate::guest`].
 
+mod birth;
 mod host;
 mod listen;
 
@@ -10,6 +11,7 @@ use crate::guest::{self, step_failed};
 use crate::message::{self, GuestNic, ToGuest};
 use crate::monitor::Monitor;
 use crate::request::MonitorRequest;
+use crate::sharing;
 use crate::step::idmap;
 use crate::undo::UndoStack;
 use lxc_config::{Config, ConsolePath};
@@ -29,6 +31,17 @@ struct HostWorld {
     nics: Vec<GuestNic>,
     /// The guest's network namespace, if it makes that itself.
     network: Option<OwnedFd>,
+    joined: Vec<Joined>,
+}
+
+/// A namespace of others, open.
+struct Joined {
+    namespace: lxc_plan::Namespaces,
+    /// `net namespace of c3`.
+    what: String,
+    /// The key that asks for it.
+    origin: String,
+    fd: OwnedFd,
 }
 
 /// Starts the container: hooks, facts, plan, steps. On failure everything is undone in reverse and
@@ -79,11 +92,13 @@ fn plan(
         mini_init: asked.mini_init,
         foreground: asked.foreground,
         default_mount_point: asked.default_mount_point.clone(),
+        default_profiles: asked.default_profiles.clone(),
         cgroup_pattern: asked.cgroup_pattern.clone(),
     };
     let mount_point = request.default_mount_point.as_deref();
     let login = asked.login.as_deref();
-    let facts = facts::gather(config.values(), hierarchies.to_vec(), mount_point, login);
+    let mut facts = facts::gather(config.values(), hierarchies.to_vec(), mount_point, login);
+    facts.shared = sharing::facts(config.values(), asked);
     Ok(lxc_plan::start(config.values(), &facts, &request)?)
 }
 
@@ -204,11 +219,17 @@ fn act(
                 .cgroups
                 .limit(*unified, file, value.as_bytes())?;
         }
+        Step::LoadProfile(profile) => monitor.load_profile(profile)?,
+        Step::ConfirmLabel(label) => host::confirm_label(label, &monitor.live)?,
         Step::CreateInnerCgroup { name } => monitor.live.cgroups.create_inner(name)?,
+        Step::OpenNamespace(joined) => host::open_namespace(joined, monitor, world)?,
         Step::CloneGuest { .. } => host::clone_guest(plan, monitor, world)?,
         Step::WriteIdmap(map) => host::write_idmap(map, monitor)?,
         Step::ShiftRootfs { source, ids } => host::shift_rootfs(source, ids, monitor)?,
         Step::GiveCgroup { group } => monitor.give_cgroup(*group),
+        Step::NewSchedulingCookie => host::new_scheduling_cookie(monitor)?,
+        Step::WriteProcFile { path, value } => host::write_proc_file(path, value, monitor)?,
+        Step::LimitResource(limit) => host::limit_resource(limit, monitor)?,
         Step::CreateVeth(veth) => host::create_veth(veth, plan, monitor, world, undo)?,
         Step::LimitDevice { file, value } => host::limit_device(file, value, &monitor.live)?,
         Step::AttachDeviceProgram(rules) => {
@@ -221,10 +242,14 @@ fn act(
         }
         // The guest's steps never come here: the plan says whose they are.
         Step::EnterCgroup { .. }
+        | Step::NewTimeNamespace(_)
+        | Step::WriteSysctl { .. }
         | Step::TakeIds { .. }
         | Step::IsolateMounts
+        | Step::OpenLabelFile(_)
         | Step::MountRootfs { .. }
         | Step::SetHostname(_)
+        | Step::LabelKeyring(_)
         | Step::NewKeyring
         | Step::ConfigureNetwork(_)
         | Step::MountDev { .. }
@@ -241,6 +266,7 @@ fn act(
         | Step::NewBootId
         | Step::SetPersonality { .. }
         | Step::DropCapabilities(_)
+        | Step::SetLabel(_)
         | Step::NoNewPrivs
         | Step::LoadSeccomp
         | Step::Exec(_) => {}

@@ -5,6 +5,7 @@
 //! writes `0` to `tasks` itself, which does not wait.
 
 mod answers;
+mod emptying;
 mod giving;
 mod making;
 
@@ -46,6 +47,9 @@ impl Payload {
 pub struct Cgroups {
     /// Hierarchies in the order of /proc/PID/cgroup.
     pub places: Vec<Place>,
+    /// The container's user namespace, when a user without root started it: what its root makes in
+    /// its cgroups, nobody else may remove.
+    pub owner: Option<OwnedFd>,
     /// The systemd unit that they are in, if one was made for them.
     pub scope: Option<String>,
     names: CgroupNames,
@@ -74,6 +78,7 @@ impl Cgroups {
         }
         let mut cgroups = Cgroups {
             places,
+            owner: None,
             scope: None,
             names,
             suffix: String::new(),
@@ -301,9 +306,18 @@ impl Cgroups {
         let mut first = Ok(());
         for place in &mut self.places {
             if let Some(payload) = &place.payload {
-                let removed = match payload.made {
+                let remove = || match payload.made {
                     true => cgroup::remove(place.base.as_fd(), &name),
                     false => cgroup::remove_below(payload.limit.as_fd()),
+                };
+                let removed = match (remove(), &self.owner) {
+                    (Err(error), Some(owner)) if is_forbidden(&error) => {
+                        if let Err(error) = emptying::empty(payload.container(), owner.as_fd()) {
+                            log::info!("{error}");
+                        }
+                        remove()
+                    }
+                    (removed, _) => removed,
                 };
                 if removed.is_ok() {
                     place.payload = None;
@@ -332,6 +346,10 @@ impl Cgroups {
         }
         first
     }
+}
+
+fn is_forbidden(error: &SysError) -> bool {
+    matches!(error.errno, Errno::ACCESS | Errno::PERM)
 }
 
 /// Takes the directory's lock; `None` when somebody holds it.

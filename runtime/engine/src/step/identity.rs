@@ -1,5 +1,6 @@
 //! What the guest is and may do: cgroups, keyring, capabilities, filter, ids, standard streams.
 
+use crate::facts;
 use crate::guest::GuestWorld;
 use crate::step::mounts::io;
 use lxc_config::attr;
@@ -19,17 +20,21 @@ const PER_LINUX: u64 = 0;
 /// process is.
 pub fn enter_cgroup(new_namespace: bool, world: &mut GuestWorld<'_>) -> Result<()> {
     world.cgroups.enter_payload(world.born_in_cgroup)?;
-    if new_namespace {
+    if new_namespace || world.late_cgroup_namespace {
         process::unshare(Namespaces::CGROUP.0)?;
     }
     Ok(())
 }
 
 /// A session keyring of its own: the caller's keys stay the caller's. A kernel without keyrings has
-/// nothing to hide.
+/// nothing to hide; nor is anything in reach of a guest that inherits the filter which refuses keyctl
+/// to this process.
 pub fn new_keyring(world: &GuestWorld<'_>) -> Result<()> {
     match process::set_keyring_session() {
-        Err(error) if matches!(error.errno, Errno::NOSYS | Errno::PERM | Errno::ACCESS) => {
+        Err(error)
+            if error.errno == Errno::NOSYS
+                || matches!(error.errno, Errno::PERM | Errno::ACCESS) && facts::confined() =>
+        {
             world.note(2, format!("no session keyring: {error}"));
             Ok(())
         }
@@ -128,15 +133,20 @@ pub fn prepare_exec(program: &Program, world: &mut GuestWorld<'_>) -> Result<Pre
     }
     own_streams(program);
     enter_directory(program.cwd.as_deref(), world)?;
-    if let Err(error) = process::set_groups(&[])
-        && error.errno != Errno::PERM
-    {
-        return Err(error);
+    match &program.groups {
+        Some(groups) => process::set_groups(groups)?,
+        None => match process::set_groups(&[]) {
+            Err(error) if error.errno != Errno::PERM => return Err(error),
+            _ => {}
+        },
     }
-    if program.uid != 0 || program.gid != 0 {
+    let other = program.uid != 0 || program.gid != 0;
+    if other {
         process::set_ids(program.uid, program.gid)?;
-        // Changing ids clears it.
-        process::set_parent_death_signal(libc::SIGKILL)?;
+    }
+    // Changing ids clears it.
+    if other || program.death_signal != libc::SIGKILL {
+        process::set_parent_death_signal(program.death_signal)?;
     }
     caps::clear_inheritable_and_ambient()?;
     signals::reset_handlers();

@@ -127,6 +127,55 @@ pub(crate) fn prctl(option: i32, argument: libc::c_ulong) -> Raw<i32> {
     check(unsafe { libc::prctl(option, argument, NONE, NONE, NONE) }.into()).map(|it| it as i32)
 }
 
+const PR_SCHED_CORE: i32 = 62;
+const PIDTYPE_PID: libc::c_ulong = 0;
+const PIDTYPE_TGID: libc::c_ulong = 1;
+
+/// What prctl(PR_SCHED_CORE) changes.
+#[derive(Clone, Copy)]
+pub(crate) enum SchedCore {
+    /// A new cookie for all threads of a process.
+    Create,
+    /// The cookie of a process for the calling thread.
+    ShareFrom,
+}
+
+/// prctl(PR_SCHED_CORE) to change.
+pub(crate) fn sched_core(what: SchedCore, pid: i32) -> Raw<()> {
+    let (command, scope): (libc::c_ulong, _) = match what {
+        SchedCore::Create => (1, PIDTYPE_TGID),
+        SchedCore::ShareFrom => (3, PIDTYPE_PID),
+    };
+    let pid = libc::c_ulong::try_from(pid).map_err(|_| Errno::INVAL)?;
+    // SAFETY: neither command reads or writes memory; the last argument must be 0.
+    check(unsafe { libc::prctl(PR_SCHED_CORE, command, pid, scope, NONE) }.into()).map(drop)
+}
+
+/// prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET) of one thread.
+pub(crate) fn sched_core_cookie(pid: i32) -> Raw<u64> {
+    let pid = libc::c_ulong::try_from(pid).map_err(|_| Errno::INVAL)?;
+    let mut cookie = 0u64;
+    // SAFETY: the kernel writes eight bytes to `cookie`, which outlives the call.
+    let told = unsafe {
+        libc::prctl(
+            PR_SCHED_CORE,
+            0 as libc::c_ulong,
+            pid,
+            PIDTYPE_PID,
+            &raw mut cookie,
+        )
+    };
+    check(told.into()).map(|_| cookie)
+}
+
+/// ioctl(NS_GET_NSTYPE): the CLONE_NEW* bit of a namespace.
+pub(crate) fn namespace_type(namespace: BorrowedFd) -> Raw<u64> {
+    const NS_GET_NSTYPE: u32 = 0xb703;
+    // SAFETY: this request takes no argument.
+    let told = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE as libc::Ioctl) };
+    check(told.into()).map(|bit| bit as u64)
+}
+
 /// personality(2); returns the one before.
 pub(crate) fn personality(persona: u64) -> Raw<i32> {
     // SAFETY: takes one integer.

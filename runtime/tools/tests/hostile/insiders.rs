@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::OWNER;
 use crate::probe::{self, PROBE};
-use crate::support::{Call, Lab, could_not_run};
+use crate::support::{Call, Lab, Ran, could_not_run, eventually};
 
 const IDLE: &str = "lxc.init.cmd = /bin/sleep 1000";
 
@@ -104,6 +104,20 @@ fn the_callers_keys_are_not_found_inside() {
     lab.kill(&name);
 }
 
+/// Attaches 40 times while a program inside tries the probe's `verb`; how that program ended.
+#[track_caller]
+fn while_it_tries(lab: &Lab, name: &str, verb: &str, attach: impl Fn()) -> Ran {
+    let words = ["-n", name, "--", PROBE, verb, "/over"];
+    let storm = lab.tool("lxc-attach", &words);
+    let storm = storm.within(Duration::from_secs(60)).start();
+    storm.shows("begun\n");
+    for _ in 0..40 {
+        attach();
+    }
+    fs::write(lab.rootfs(name).join("over"), "").expect("the rootfs is ours");
+    storm.finish().exits(0)
+}
+
 /// Guest root traces whatever appears while the host attaches, and looks at its descriptors.
 #[test]
 fn nobody_inside_traces_who_joins() {
@@ -117,21 +131,13 @@ fn nobody_inside_traces_who_joins() {
         return;
     }
     lab.start(&name);
-    let storm = lab
-        .tool("lxc-attach", &["-n", &name, "--", PROBE, "seize", "6"])
-        .start();
-    let mut attached = 0;
-    let mut storm = storm;
-    while !storm.has_ended() {
+    let told = while_it_tries(&lab, &name, "seize", || {
         lab.inside(&name, &["/bin/true"]).exits(0);
-        attached += 1;
-    }
-    let told = storm.finish().exits(0);
+    });
     assert_eq!(
-        told.stdout, "tried\nbefore exec: 0\ndirectories: 0\n",
+        told.stdout, "begun\ntried\nbefore exec: 0\ndirectories: 0\n",
         "{told}"
     );
-    assert!(attached > 20, "only {attached} programs were attached");
     lab.kill(&name);
 }
 
@@ -153,14 +159,11 @@ fn nobody_inside_overwrites_the_program_that_joins() {
     let digests = || digests_of(lab.prefix());
     let before = digests();
     lab.start(&name);
-    let storm = ["-n", &name, "--", PROBE, "overwrite", "6"];
-    let mut storm = lab.tool("lxc-attach", &storm).start();
-    while !storm.has_ended() {
+    let told = while_it_tries(&lab, &name, "overwrite", || {
         // What it is as an interpreter does not matter; that it was seen does.
         lab.inside(&name, &["/script"]);
-    }
-    let told = storm.finish().exits(0);
-    assert_eq!(told.stdout, "seen\nopened: 0\n", "{told}");
+    });
+    assert_eq!(told.stdout, "begun\nseen\nwritten: 0\n", "{told}");
     assert_eq!(digests(), before);
     lab.kill(&name);
     // As init it is no program of the container either.
@@ -251,27 +254,23 @@ fn who_joins_loads_nothing_of_the_guests() {
         return;
     }
     let name = lab.busybox("c1", IDLE);
-    let trace = lab.files().join("trace");
     let traced = |tool: &str, words: &[&str]| {
+        let calls = "trace=open,openat,openat2,execve,execveat";
         let call = Call::new("strace")
-            .args([
-                "-f",
-                "-qq",
-                "-e",
-                "trace=open,openat,openat2,execve,execveat",
-                "-o",
-            ])
-            .arg(&trace)
+            .args(["-f", "-qq", "-e", calls, "-o"])
+            .arg(lab.files().join(tool))
             .arg(lab.prefix().join("bin").join(tool));
-        let call = call
-            .arg("-P")
-            .arg(lab.lxcpath())
-            .args(["-n", &name])
-            .args(words);
-        call.run().exits(0);
-        fs::read_to_string(&trace).expect("strace wrote it")
+        let call = call.arg("-P").arg(lab.lxcpath()).args(["-n", &name]);
+        call.args(words).within(Duration::from_secs(30)).start()
     };
-    let all = traced("lxc-start", &[]) + &traced("lxc-attach", &["--", "/bin/true"]);
+    // It follows the monitor and the init to their end.
+    let started = traced("lxc-start", &[]);
+    eventually("it runs", || lab.state(&name) == "RUNNING");
+    traced("lxc-attach", &["--", "/bin/true"]).finish().exits(0);
+    lab.kill(&name);
+    started.finish().exits(0);
+    let read = |tool: &str| fs::read_to_string(lab.files().join(tool)).expect("strace wrote it");
+    let all = read("lxc-start") + &read("lxc-attach");
     let bad = [
         "/lib/",
         "/lib64/",
@@ -286,11 +285,16 @@ fn who_joins_loads_nothing_of_the_guests() {
         .lines()
         .filter(|line| bad.iter().any(|word| line.contains(word)) && !line.contains("/sys/"))
         .filter(|line| !line.contains("ENOENT"))
+        // The rootfs' mount point is ours.
+        .filter(|line| !line.contains("lib/lxc/rootfs"))
         .collect();
     let of_the_tool: Vec<_> = found
         .iter()
         .filter(|line| !line.contains("/usr/"))
         .collect();
     assert!(of_the_tool.is_empty(), "{of_the_tool:#?}");
-    lab.kill(&name);
+    assert!(
+        all.contains("/bin/sleep") && all.contains("/bin/true"),
+        "{all}"
+    );
 }
