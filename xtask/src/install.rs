@@ -147,7 +147,7 @@ fn share(project: &Project, layout: &Layout, filling: &Filling) -> Outcome {
         functions.as_bytes(),
         0o644,
     )?;
-    for (folder, mode) in [("config", 0o644), ("hooks", 0o755)] {
+    for (folder, mode) in [("apparmor", 0o644), ("config", 0o644), ("hooks", 0o755)] {
         for file in files_below(&source.join(folder))? {
             let text = filling.file(&source.join(folder).join(&file))?;
             if file == Path::new("default.conf") {

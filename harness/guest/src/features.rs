@@ -71,6 +71,7 @@ fn one(watch: &mut Watch, feature: Feature) -> Had {
         Feature::Bash => is_here("/bin/bash"),
         Feature::GnuCoreutils => is_here("/opt/gnu/bin/mktemp"),
         Feature::Apparmor => apparmor(),
+        Feature::ApparmorParser => apparmor_parser(),
         Feature::Seccomp => in_child(watch, 0, filter),
     }
 }
@@ -168,6 +169,13 @@ fn apparmor() -> Had {
         "Y" => Ok(()),
         other => Err(format!("{SWITCH}: {other}")),
     }
+}
+
+fn apparmor_parser() -> Had {
+    const PARSER: &str = "/sbin/apparmor_parser";
+    fs::metadata(PARSER)
+        .map(drop)
+        .map_err(|error| file_failed(PARSER, error))
 }
 
 fn pidfd() -> Had {

@@ -326,6 +326,8 @@ pub enum Feature {
     GnuCoreutils,
     /// AppArmor, switched on.
     Apparmor,
+    /// The program that loads AppArmor's profiles.
+    ApparmorParser,
     /// Seccomp filters.
     Seccomp,
 }

@@ -188,7 +188,7 @@ fn files(dir: &Path, shown: &str, wrong: &mut Vec<Wrong>) -> Vec<(String, PathBu
     let mut files = Vec::new();
     for (area, path) in entries(dir, shown, wrong) {
         if !path.is_dir() {
-            if area != SUBJECTS && area != "README.md" {
+            if area != SUBJECTS && !area.ends_with(".md") {
                 wrong.push(stray(format!("{shown}/{area}")));
             }
             continue;

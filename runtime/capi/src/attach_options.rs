@@ -57,6 +57,7 @@ pub fn converted(options: Option<&lxc_attach_options_t>) -> Outcome<AttachOption
         set_vars: variables(given)?,
         terminal: has(TERMINAL),
         context: label.filter(|_| has(LSM_LABEL)).map(String::from),
+        context_now: has(LSM_NOW) && !has(LSM_EXEC),
         cwd: cwd.map(PathBuf::from),
         groups: match has(SETGROUPS) {
             true => Some(groups(given)?),

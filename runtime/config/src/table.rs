@@ -82,7 +82,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: general::show_lines,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("mount options=(rw),", "mount options=(rw),\n")]),
     Row::new(
         "lxc.autodev.tmpfs.size",
@@ -850,7 +849,6 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .text_form()
-    .not_carried_out_yet()
     .takes(&[("system_u:system_r:lxc_t:s0", "system_u:system_r:lxc_t:s0")]),
     Row::new(
         "lxc.selinux.context",
@@ -862,7 +860,6 @@ pub(crate) static TABLE: &[Row] = &[
         },
     )
     .text_form()
-    .not_carried_out_yet()
     .takes(&[("system_u:system_r:lxc_t:s0", "system_u:system_r:lxc_t:s0")]),
     Row::new(
         "lxc.signal.halt",

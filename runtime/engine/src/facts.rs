@@ -4,8 +4,10 @@ pub mod users;
 
 use lxc_config::Values;
 use lxc_kernel::users::euid;
-use lxc_kernel::{Errno, Result, SysError, caps, cgroup, core_scheduling, file, mount, procfs};
-use lxc_plan::{HierarchyFact, HostFacts, KernelFacts, RootfsFact};
+use lxc_kernel::{
+    Errno, Result, SysError, caps, cgroup, core_scheduling, file, lsm, mount, procfs,
+};
+use lxc_plan::{ApparmorFact, HierarchyFact, HostFacts, KernelFacts, RootfsFact};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -103,6 +105,7 @@ pub fn gather(
 ) -> HostFacts {
     let exists = |path: &str| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok();
     let mount_point = values.rootfs.mount.as_deref().or(mount_point);
+    let cgroup_namespace = exists("/proc/self/ns/cgroup");
     let fstab = values.mount_fstab.as_ref().map(|f| {
         file::read_path(Path::new(&f.value), FSTAB_MAX)
             .map(|text| String::from_utf8_lossy(&text).into_owned())
@@ -114,8 +117,9 @@ pub fn gather(
     HostFacts {
         euid: euid(),
         cgroups,
-        cgroup_namespace: exists("/proc/self/ns/cgroup"),
-        apparmor: apparmor(),
+        cgroup_namespace,
+        apparmor: apparmor(values, cgroup_namespace),
+        selinux: selinux(values),
         confined: values.seccomp_profile.is_some() && confined(),
         rootfs: values
             .rootfs
@@ -197,9 +201,17 @@ fn rootfs(path: &str) -> RootfsFact {
     }
 }
 
-fn apparmor() -> bool {
-    let state = file::read_path(Path::new("/sys/module/apparmor/parameters/enabled"), 16);
-    state.is_ok_and(|s| s.first() == Some(&b'Y'))
+fn apparmor(values: &Values, cgroup_namespace: bool) -> Option<ApparmorFact> {
+    let profile = values.apparmor.profile.as_ref();
+    if profile.is_some_and(|profile| profile.value == "unchanged") {
+        return None;
+    }
+    crate::apparmor::facts(values, cgroup_namespace)
+}
+
+fn selinux(values: &Values) -> bool {
+    let asked = values.selinux.context.is_some() || values.selinux.keyring.is_some();
+    asked && lsm::selinux_enabled()
 }
 
 /// `Seccomp:` of the own status other than 0; a line that is missing counts as confined, because

@@ -7,10 +7,11 @@ use crate::failure::{Failure, FailureKind, StepAt};
 use crate::hooks::HookEnvironment;
 use crate::message::{self, FromGuest, GuestNic, ToGuest};
 use crate::step::{
-    cgroup::Cgroups, cgroup_view, dev, identity, idmap, mounts, network, rootfs, settings,
+    cgroup::Cgroups, cgroup_view, dev, identity, idmap, label, mounts, network, rootfs, settings,
     terminals,
 };
 use crate::{hint, mini_init};
+use lxc_kernel::lsm::LabelFile;
 use lxc_kernel::{
     Errno, Result, SysError, inroot::Root, process, procfs::Proc, pty::Pty, seccomp::Filter,
 };
@@ -26,6 +27,8 @@ pub struct GuestWorld<'a> {
     pub cgroups: &'a Cgroups,
     /// It was born in its v2 cgroup.
     pub born_in_cgroup: bool,
+    /// Its cgroup namespace could not be made at the clone, which was outside its cgroup.
+    pub late_cgroup_namespace: bool,
     /// What paths inside are relative to: the rootfs, or the host's root without one.
     pub root: Option<Root>,
     /// The container has a rootfs of its own.
@@ -46,6 +49,8 @@ pub struct GuestWorld<'a> {
     pub stdio_only_terminals: bool,
     /// Names of ttys for the environment.
     pub tty_names: Vec<String>,
+    /// The file of this process' security label.
+    pub label: Option<LabelFile>,
     /// The seccomp filter.
     pub filter: Option<&'a Filter>,
     /// For hooks.
@@ -155,12 +160,14 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         Step::WriteSysctl { path, value } => settings::write_sysctl(path, value, world)?,
         Step::TakeIds { ids, new_network } => idmap::take_ids(*ids, *new_network, world)?,
         Step::IsolateMounts => rootfs::isolate(world)?,
+        Step::OpenLabelFile(module) => label::open(*module, world)?,
         Step::MountRootfs {
             source,
             target,
             options,
         } => rootfs::mount(source, target, options, world)?,
         Step::SetHostname(name) => process::set_hostname(name)?,
+        Step::LabelKeyring(context) => label::label_keyring(context)?,
         Step::NewKeyring => identity::new_keyring(world)?,
         Step::MountDev { size } => dev::mount(*size, world)?,
         Step::MountProc { mode, writable_net } => mounts::proc(*mode, *writable_net, world)?,
@@ -181,6 +188,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         Step::NewBootId => identity::new_boot_id(world),
         Step::SetPersonality { bits32 } => identity::set_personality(*bits32)?,
         Step::DropCapabilities(caps) => identity::drop_capabilities(caps)?,
+        Step::SetLabel(label) => label::set(label, world)?,
         Step::NoNewPrivs => process::set_no_new_privs()?,
         Step::LoadSeccomp => identity::load_seccomp(world)?,
         // The host's steps never come here: the plan says whose they are.
@@ -192,6 +200,8 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         | Step::PinRootfs { .. }
         | Step::CompileSeccomp { .. }
         | Step::OpenNamespace(_)
+        | Step::LoadProfile(_)
+        | Step::ConfirmLabel(_)
         | Step::CloneGuest { .. }
         | Step::NewSchedulingCookie
         | Step::WriteProcFile { .. }

@@ -1,7 +1,7 @@
 //! What a user can do about a failed step: one place for every remedy.
 
 use lxc_kernel::{Errno, SysError};
-use lxc_plan::Step;
+use lxc_plan::{SecurityModule, Step};
 
 /// The remedy where a cgroup cannot be made or entered, in a step or before there are any.
 pub const CGROUP_READ_ONLY: &str =
@@ -148,6 +148,12 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         (Step::OpenConsoleLog { .. }, _) => {
             "name a regular file in a directory that exists and is writable".into()
         }
+        (Step::SetLabel(label), errno) if hint_of_label(label.module, errno).is_some() => {
+            hint_of_label(label.module, errno)?.into()
+        }
+        (Step::ConfirmLabel(_), Errno::BADMSG) => {
+            "the kernel took the label and did not apply it; see the kernel log".into()
+        }
         (Step::WriteIdmap(_), Errno::PERM | Errno::INVAL) => {
             "the ids must be mapped where this monitor runs (/proc/self/uid_map, gid_map); more than its own \
              ids are mapped by root, or by newuidmap and newgidmap (package uidmap)"
@@ -218,4 +224,25 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         _ => return None,
     };
     Some(text)
+}
+
+/// The remedy for a label that cannot be taken.
+pub fn hint_of_label(module: SecurityModule, errno: Errno) -> Option<&'static str> {
+    match (module, errno) {
+        (SecurityModule::Apparmor, Errno::NOENT) => Some(
+            "no profile of that name is loaded ('cat /sys/kernel/security/apparmor/profiles'); load the \
+             file that has it ('apparmor_parser -r FILE')",
+        ),
+        (SecurityModule::Apparmor, Errno::ACCESS | Errno::PERM) => Some(
+            "the profile that the calling program runs under does not let it change to another; start \
+             from an unconfined program, or see the kernel log",
+        ),
+        (SecurityModule::Selinux, Errno::INVAL) => {
+            Some("the loaded policy knows no such context; correct it ('seinfo -t' lists types)")
+        }
+        (SecurityModule::Selinux, Errno::ACCESS | Errno::PERM) => {
+            Some("the policy does not allow the transition; see the audit log ('ausearch -m avc')")
+        }
+        _ => None,
+    }
 }

@@ -5,16 +5,12 @@
 
 use crate::failure::{Failure, FailureKind};
 use crate::guest::{GuestWorld, Problem};
+use crate::program::Spawned;
 use lxc_config::Values;
-use lxc_kernel::process::{self, Ended, SpawnSpec};
-use lxc_kernel::{Result, SysError};
+use lxc_kernel::Result;
+use lxc_kernel::process::Ended;
 use lxc_plan::{HookKind, HookRun};
-use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-
-/// A hook's output is kept up to here, for the log and for the failure.
-const OUTPUT_MAX: usize = 64 * 1024;
 
 /// What every hook of one container finds in its environment and arguments.
 #[derive(Debug, Clone, Default)]
@@ -126,15 +122,12 @@ fn steers_programs(name: &str) -> bool {
 pub struct Running {
     /// What it is, for messages.
     pub run: HookRun,
-    pid: i32,
-    pidfd: OwnedFd,
-    output: OwnedFd,
-    text: Vec<u8>,
+    /// Its process.
+    pub program: Spawned,
 }
 
 /// Starts a hook; `extra` are LXC's further arguments (namespace paths, …).
 pub fn spawn(run: &HookRun, environment: &HookEnvironment, extra: &[String]) -> Result<Running> {
-    let shell = process::open_program(Path::new("/bin/sh"))?;
     let script = format!("exec {} \"$@\"", run.command);
     let mut argv = vec!["sh".to_string(), "-c".into(), script, "sh".into()];
     let mut env: Vec<(String, String)> = std::env::vars_os()
@@ -169,83 +162,33 @@ pub fn spawn(run: &HookRun, environment: &HookEnvironment, extra: &[String]) -> 
         ]);
     }
     argv.extend_from_slice(extra);
-    let strings = |list: Vec<String>| -> Result<Vec<CString>> {
-        let convert = |text: String| {
-            CString::new(text.clone())
-                .map_err(|_| SysError::new("execve", text, lxc_kernel::Errno::INVAL))
-        };
-        list.into_iter().map(convert).collect()
-    };
-    let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-        .map_err(|e| SysError::new("pipe2", String::new(), e))?;
-    lxc_kernel::socket::set_nonblocking(ours.as_fd(), true)?;
-    let spec = SpawnSpec {
-        program: shell.as_fd(),
-        argv: strings(argv)?,
-        env: strings(env.into_iter().map(|(n, v)| format!("{n}={v}")).collect())?,
-        fds: vec![(theirs.as_fd(), 1), (theirs.as_fd(), 2)],
-        // On the host a group of its own, so that all of it can be ended; as a session, because in a
-        // group behind the terminal's it could not read what is typed. A guest's goes with the guest.
-        new_session: !(inside || run.kind == HookKind::Start),
-        close_from: Some(3),
-        reset_signals: true,
-    };
-    let (pid, pidfd) = process::spawn(&spec)?;
+    let env = env.into_iter().map(|(n, v)| format!("{n}={v}")).collect();
+    // On the host a group of its own, so that all of it can be ended; as a session, because in a
+    // group behind the terminal's it could not read what is typed. A guest's goes with the guest.
+    let new_session = !(inside || run.kind == HookKind::Start);
     Ok(Running {
         run: run.clone(),
-        pid,
-        pidfd,
-        output: ours,
-        text: Vec::new(),
+        program: Spawned::with(Path::new("/bin/sh"), argv, env, new_session)?,
     })
 }
 
 impl Running {
-    /// Its pid, which on the host is its process group's; its own until the verdict is taken.
-    pub fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    /// Readable when the hook has ended.
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
-    }
-
-    /// Readable when it has written something.
-    pub fn output(&self) -> BorrowedFd<'_> {
-        self.output.as_fd()
-    }
-
-    /// Takes what has been written; never blocks. `false` at the end.
-    pub fn collect(&mut self) -> bool {
-        let mut buffer = [0u8; 4096];
-        loop {
-            match rustix::io::read(&self.output, &mut buffer) {
-                Ok(0) => return false,
-                Ok(count) => {
-                    let room = OUTPUT_MAX.saturating_sub(self.text.len());
-                    self.text.extend_from_slice(&buffer[..count.min(room)]);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(_) => return true,
-            }
-        }
-    }
-
     /// The verdict, once it has ended; `None` while it runs.
     pub fn verdict(&mut self) -> Result<Option<std::result::Result<(), Failure>>> {
-        let Some(ended) = process::wait_pidfd(self.pidfd.as_fd(), false)? else {
-            return Ok(None);
-        };
-        self.collect();
-        let text = String::from_utf8_lossy(&self.text).into_owned();
+        let ended = self.program.ended()?;
+        Ok(ended.map(|ended| self.judge(ended)))
+    }
+
+    /// The verdict on how it has ended.
+    pub fn judge(&self, ended: Ended) -> std::result::Result<(), Failure> {
+        let text = self.program.text();
         for line in text.lines() {
             log::debug!("Script exec {} produced output: {line}", self.run.command);
         }
-        Ok(Some(match ended {
+        match ended {
             Ended::Exited(0) => Ok(()),
             ended => Err(failure(&self.run, ended, &text)),
-        }))
+        }
     }
 }
 
@@ -285,15 +228,15 @@ fn wait_for_end(running: &mut Running) -> Result<()> {
     use lxc_kernel::events::{Interest, Poller};
     let poller = Poller::new()?;
     let readable = Interest::READ;
-    poller.add(running.pidfd(), 0, readable)?;
-    poller.add(running.output(), 1, readable)?;
+    poller.add(running.program.pidfd(), 0, readable)?;
+    poller.add(running.program.output(), 1, readable)?;
     loop {
         for event in poller.wait(None)? {
             if event.token == 0 {
                 return Ok(());
             }
-            if !running.collect() {
-                poller.remove(running.output())?;
+            if !running.program.collect() {
+                poller.remove(running.program.output())?;
             }
         }
     }

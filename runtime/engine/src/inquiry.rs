@@ -1,19 +1,27 @@
 //! Questions about a running container that its monitor need not answer.
 
+use crate::message;
 use crate::wire::{Asked, Client, ClientError, DeviceKind, DeviceRule};
 use lxc_kernel::device_filter::{self, Kind, Line};
 use lxc_kernel::netlink::Netlink;
-use lxc_kernel::{Errno, Result, SysError, file, process};
+use lxc_kernel::process::{self, Cloned, ForkTurn};
+use lxc_kernel::{Errno, Result, SysError, fd, file, socket, users};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
+/// How long a process may look.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// CLONE_NEWUSER.
+const USER: u64 = 0x1000_0000;
 /// CLONE_NEWNET.
 const NETWORK: u64 = 0x4000_0000;
 /// Largest cgroup file read.
 const FILE_MAX: usize = 1024 * 1024;
 
 /// What is found in a network namespace.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct NetworkView {
     /// Interfaces, sorted.
     pub interfaces: Vec<String>,
@@ -22,7 +30,7 @@ pub struct NetworkView {
 }
 
 /// An address in a network namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfaceAddress {
     /// Name of the interface that has it.
     pub interface: String,
@@ -36,8 +44,16 @@ pub struct InterfaceAddress {
 /// Looks into the network namespace of the process `pidfd` refers to.
 ///
 /// A namespace belongs to a thread: a thread of its own goes there and ends, so that the caller
-/// stays where it is, whatever happens.
+/// stays where it is, whatever happens. An ordinary user gets there through the user namespace that
+/// owns it, which takes a process of its own.
 pub fn network(pidfd: BorrowedFd<'_>) -> Result<NetworkView> {
+    match by_thread(pidfd) {
+        Err(error) if error.is(Errno::PERM) && users::euid() != 0 => by_process(pidfd),
+        seen => seen,
+    }
+}
+
+fn by_thread(pidfd: BorrowedFd<'_>) -> Result<NetworkView> {
     std::thread::scope(|scope| {
         let looked = scope.spawn(|| {
             process::setns(pidfd, NETWORK)?;
@@ -46,6 +62,41 @@ pub fn network(pidfd: BorrowedFd<'_>) -> Result<NetworkView> {
         let lost = || SysError::new("clone", "thread", Errno::IO);
         looked.join().map_err(|_| lost())?
     })
+}
+
+/// The same by a fork, which takes no lock but the allocator's; its failure crosses as an errno.
+fn by_process(pidfd: BorrowedFd<'_>) -> Result<NetworkView> {
+    let (ours, theirs) = fd::pair()?;
+    let turn = ForkTurn::take();
+    match turn.fork()? {
+        Cloned::Child => {
+            drop((turn, ours));
+            let seen = process::setns(pidfd, USER | NETWORK).and_then(|()| look());
+            let word = seen.map_err(|error| error.errno.raw_os_error());
+            // Whoever asked sees an answer that does not come.
+            let _ = message::send(theirs.as_fd(), &word, &[]);
+            process::exit_now(0)
+        }
+        Cloned::Parent { pid, pidfd } => {
+            drop((turn, theirs));
+            let answer = socket::set_receive_timeout(ours.as_fd(), Some(PATIENCE)).and_then(|()| {
+                message::receive::<std::result::Result<NetworkView, i32>>(ours.as_fd())
+            });
+            // It has ended, or has nothing left to do.
+            let _ = process::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
+            match process::wait_pid(pid) {
+                // A caller that ignores SIGCHLD has no child left to reap.
+                Err(error) if !error.is(Errno::CHILD) => return Err(error),
+                _ => {}
+            }
+            let failed = |errno| SysError::new("setns", "user and network namespace", errno);
+            match answer? {
+                Some((Ok(view), _)) => Ok(view),
+                Some((Err(errno), _)) => Err(failed(Errno::from_raw_os_error(errno))),
+                None => Err(failed(Errno::CHILD)),
+            }
+        }
+    }
 }
 
 fn look() -> Result<NetworkView> {

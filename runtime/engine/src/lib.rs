@@ -5,6 +5,7 @@
 //! **Never** decides what `plan` could have decided.
 #![forbid(unsafe_code)]
 
+mod apparmor;
 pub mod attach;
 pub mod console;
 pub mod directory;
@@ -24,6 +25,7 @@ pub mod message;
 mod mini_init;
 pub mod monitor;
 pub mod origin;
+pub mod program;
 pub mod removal;
 pub mod request;
 mod rundir;
@@ -42,6 +44,14 @@ pub use failure::{Failure, FailureKind};
 /// Effective user id of the calling process.
 pub fn caller_euid() -> u32 {
     lxc_kernel::users::euid()
+}
+
+/// Removes the AppArmor profile that a killed monitor of this container left loaded.
+///
+/// # Errors
+/// It is there and the kernel refuses.
+pub fn forget_profile(lxcpath: &str, name: &str) -> lxc_kernel::Result<()> {
+    apparmor::forget(lxcpath, name)
 }
 
 /// Effective user and group id of the calling process.

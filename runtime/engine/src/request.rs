@@ -47,6 +47,8 @@ pub struct MonitorRequest {
     pub pidfile: Option<String>,
     /// The installation's mount point for a rootfs.
     pub default_mount_point: Option<String>,
+    /// The installation's file of AppArmor profiles.
+    pub default_profiles: Option<String>,
     /// The caller's login name, if the configuration has id maps: the monitor has no name services.
     pub login: Option<String>,
     /// The installation's `lxc.cgroup.pattern`.

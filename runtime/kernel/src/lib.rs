@@ -14,6 +14,7 @@ mod error;
 #[allow(unsafe_code)]
 mod sys;
 
+pub mod apparmor;
 pub mod caps;
 pub mod cgroup;
 pub mod core_scheduling;
@@ -28,6 +29,7 @@ pub mod inherit;
 pub mod inroot;
 #[allow(unsafe_code)]
 pub mod lock;
+pub mod lsm;
 pub mod mount;
 pub mod namespace;
 #[allow(unsafe_code)]

@@ -124,6 +124,11 @@ impl Proc {
         Ok(NamespacesOf { dir, pid })
     }
 
+    /// Opens a file; `rel` as for [`Proc::read`].
+    pub(crate) fn open_file(&self, rel: &str, flags: OFlags) -> Result<OwnedFd> {
+        self.open(rel, flags)
+    }
+
     fn open(&self, rel: &str, flags: OFlags) -> Result<OwnedFd> {
         let path = self.without_self(rel)?;
         let found = match below(self.fd(), path.as_str(), flags) {

@@ -46,9 +46,11 @@ pub struct AttachOptions {
     pub set_vars: Vec<(String, String)>,
     /// Replace the standard streams that are terminals by a terminal of the container's own.
     pub terminal: bool,
-    /// Security label to run under. Only the caller's own is accepted so far, and `unconfined` where no
-    /// security module gives labels.
+    /// Security label to run under; `None` = init's. Where no security module gives labels, `unconfined`
+    /// alone is accepted.
     pub context: Option<String>,
+    /// An SELinux context takes effect at once, not with the next program that is executed.
+    pub context_now: bool,
     /// Directory inside to begin in; the root, and a warning in the log, if it does not exist. `None` =
     /// the caller's, if it exists inside.
     pub cwd: Option<PathBuf>,
@@ -79,6 +81,7 @@ impl Default for AttachOptions {
             set_vars: Vec::new(),
             terminal: false,
             context: None,
+            context_now: false,
             cwd: None,
             groups: None,
             no_new_privs: false,
@@ -213,6 +216,7 @@ impl AttachOptions {
             no_new_privs: self.no_new_privs,
             directory: directory.transpose()?,
             context: self.context.clone(),
+            context_now: self.context_now,
         })
     }
 }

@@ -28,6 +28,15 @@ impl Installation {
         path.is_dir().then(|| path.to_string_lossy().into_owned())
     }
 
+    /// The file of AppArmor profiles of containers that name none; whether it is there is not looked at.
+    pub fn profiles(&self) -> Option<String> {
+        let path = self
+            .prefix
+            .as_ref()?
+            .join("share/lxc/apparmor/lxc-containers");
+        Some(path.to_string_lossy().into_owned())
+    }
+
     /// The program of the template `name`.
     pub fn template(&self, name: &str) -> Option<PathBuf> {
         let file = format!("lxc-{name}");

@@ -107,6 +107,7 @@ impl Container {
             .pidfile
             .as_ref()
             .map(|p| p.to_string_lossy().into_owned());
+        let installation = Installation::discover();
         let (cgroup_pattern, cgroup_use) = paths::cgroup_settings();
         Ok(MonitorRequest {
             name: name.clone(),
@@ -118,7 +119,8 @@ impl Container {
             foreground: options.foreground,
             in_place: false,
             pidfile,
-            default_mount_point: Installation::discover().mount_point(),
+            default_mount_point: installation.mount_point(),
+            default_profiles: installation.profiles(),
             login: (!config.values().idmap.is_empty())
                 .then(lxc_engine::caller_login)
                 .flatten(),

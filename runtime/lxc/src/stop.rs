@@ -88,5 +88,8 @@ impl Container {
             Ok(count) => ::log::info!("removed {count} cgroups that a killed monitor left"),
             Err(error) => ::log::warn!("cannot look for leftovers: {error}"),
         }
+        if let Err(error) = lxc_engine::forget_profile(&self.lxcpath, &self.name) {
+            ::log::warn!("an AppArmor profile stays loaded: {error}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What an attach does, decided.
 
 use crate::idmap::{inside, on_host};
-use crate::{Namespaces, Refusal};
+use crate::lsm::{self, UNCONFINED};
+use crate::{Label, Namespaces, Refusal, SecurityModule};
 use lxc_config::{IdKind, IdRange};
 use std::ffi::{OsStr, OsString};
 
@@ -47,8 +48,10 @@ pub struct AttachRequest {
     pub no_new_privs: bool,
     /// Directory inside to begin in; `None` = the caller's.
     pub directory: Option<String>,
-    /// Security label to run under.
+    /// Security label to run under; `None` = init's.
     pub context: Option<String>,
+    /// An SELinux context takes effect at once, not with the exec.
+    pub context_now: bool,
 }
 
 /// What the attaching process does, in the order of the fields.
@@ -64,6 +67,8 @@ pub struct AttachPlan {
     pub personality: Option<u64>,
     /// Leave only this bounding set.
     pub bounding: Option<u64>,
+    /// Take this label; `None` = the caller's stays.
+    pub label: Option<AttachLabel>,
     /// Forbid new privileges.
     pub no_new_privs: bool,
     /// Environment, complete.
@@ -78,6 +83,26 @@ pub struct AttachPlan {
     pub user_namespace: Option<JoinedIds>,
     /// Load the container's filter.
     pub seccomp: bool,
+}
+
+/// A label that an attached process takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachLabel {
+    /// The label.
+    pub label: Label,
+    /// With the exec, not at once.
+    pub at_exec: bool,
+}
+
+/// The labels of those concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelFacts {
+    /// Whose labels they are.
+    pub module: SecurityModule,
+    /// What the caller itself runs under.
+    pub own: String,
+    /// What the container's init runs under.
+    pub init: String,
 }
 
 /// Who somebody is who joins a user namespace.
@@ -112,13 +137,9 @@ pub struct RunningFacts {
     pub no_new_privs: bool,
     /// It runs under a filter.
     pub seccomp: bool,
-    /// The security label that the caller itself runs under; `None` without a security module that
-    /// labels, or if nobody asked.
-    pub own_label: Option<String>,
+    /// Security labels; `None` without a security module that gives any, or if nobody asked.
+    pub labels: Option<LabelFacts>,
 }
-
-/// The name of the label that confines nothing.
-const UNCONFINED: &str = "unconfined";
 
 /// The search path an attached process gets when it has none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -137,7 +158,7 @@ impl AttachPlan {
             None => Namespaces(running.namespaces.0 | running.differing.0),
         };
         let join = Namespaces(join.0 & (running.differing.0 | running.namespaces.0));
-        check_context(request, running)?;
+        let label = label(request, running)?;
         // Root, whoever init runs as: lxc-attach is for administrating. A user namespace may have none.
         let joins_user = join.has(Namespaces::USER) && running.differing.has(Namespaces::USER);
         let setup = match joins_user {
@@ -177,6 +198,7 @@ impl AttachPlan {
                 false => PERSONALITY,
             })),
             bounding: (!request.elevated.capabilities).then_some(running.bounding),
+            label,
             no_new_privs: no_new_privs || request.no_new_privs,
             env: environment(request, caller_env, configured),
             groups: request.groups.clone(),
@@ -242,24 +264,28 @@ fn environment(
     env
 }
 
-/// No label is set yet: only one that the program has anyway can be asked for.
-fn check_context(request: &AttachRequest, running: &RunningFacts) -> Result<(), Refusal> {
-    let Some(context) = &request.context else {
-        return Ok(());
-    };
-    if context == running.own_label.as_deref().unwrap_or(UNCONFINED) {
-        return Ok(());
+/// The label to be taken: the one asked for, else init's; none where the caller runs under it already.
+fn label(request: &AttachRequest, running: &RunningFacts) -> Result<Option<AttachLabel>, Refusal> {
+    if request.elevated.lsm {
+        return Ok(None);
     }
-    Err(match &running.own_label {
-        Some(_) => Refusal::not_yet(
-            "attaching with a security label",
-            "leave out -c (LXC_ATTACH_LSM_LABEL)",
-        ),
-        None => Refusal::new(
-            format!(
-                "no program can run under the security label {context:?}: no security module of this kernel gives labels"
-            ),
-            "leave out -c (LXC_ATTACH_LSM_LABEL), or name the label unconfined",
-        ),
-    })
+    let Some(labels) = &running.labels else {
+        return match &request.context {
+            Some(context) if context != UNCONFINED => Err(Refusal::new(
+                format!(
+                    "no program can run under the security label {context:?}: no security module of this kernel gives labels"
+                ),
+                "leave out -c (LXC_ATTACH_LSM_LABEL), or name the label unconfined",
+            )),
+            _ => Ok(None),
+        };
+    };
+    let wanted = request.context.as_ref().unwrap_or(&labels.init);
+    if *wanted == labels.own {
+        return Ok(None);
+    }
+    Ok(Some(AttachLabel {
+        label: lsm::label(labels.module, wanted)?,
+        at_exec: labels.module == SecurityModule::Selinux && !request.context_now,
+    }))
 }

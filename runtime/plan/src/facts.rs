@@ -1,7 +1,7 @@
 //! What was found out about the host, and only what the configuration at hand needs.
 
-use crate::Namespaces;
 use crate::users::UserFacts;
+use crate::{ApparmorFact, Namespaces};
 
 /// Facts about the host, gathered by the engine just before a plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,8 +12,10 @@ pub struct HostFacts {
     pub cgroups: Vec<HierarchyFact>,
     /// The kernel has cgroup namespaces (Linux 4.6).
     pub cgroup_namespace: bool,
-    /// AppArmor is enabled on the host.
-    pub apparmor: bool,
+    /// AppArmor, where it is enabled; asked for unless nothing is to be changed.
+    pub apparmor: Option<ApparmorFact>,
+    /// SELinux is enabled on the host; asked only when a context is set.
+    pub selinux: bool,
     /// The monitor itself already runs under a seccomp filter; asked only when a profile is set.
     pub confined: bool,
     /// What `lxc.rootfs.path` names.

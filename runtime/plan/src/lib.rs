@@ -12,6 +12,7 @@ mod devices;
 mod facts;
 mod hooks;
 pub mod idmap;
+mod lsm;
 mod mounts;
 mod namespaces;
 mod network;
@@ -24,11 +25,17 @@ mod start;
 mod step;
 pub mod users;
 
-pub use attach::{AttachPlan, AttachRequest, Elevated, JoinedIds, RunningFacts};
+pub use attach::{
+    AttachLabel, AttachPlan, AttachRequest, Elevated, JoinedIds, LabelFacts, RunningFacts,
+};
 pub use cgroup::{CgroupNames, needs_device_program, used as used_hierarchies};
 pub use facts::{HierarchyFact, HostFacts, KernelFacts, Layout, RootfsFact, SharedFact};
 pub use hooks::{HookKind, HookRun};
 pub use idmap::IdmapPlan;
+pub use lsm::{
+    ApparmorFact, GeneratedProfile, Label, SecurityModule, generated_names, label_in_force,
+    profile_to_find, shipped_profiles, wants_generated,
+};
 pub use mounts::{PlannedMount, sources as mount_sources};
 pub use namespaces::{JoinedNamespace, Namespaces};
 pub use network::{NicPlan, VethPlan};

@@ -16,6 +16,8 @@ pub struct StartRequest {
     /// Where the installation mounts a rootfs when the configuration does not say; `None` when it
     /// has no such directory: the rootfs is then mounted over itself.
     pub default_mount_point: Option<String>,
+    /// The file that has the profiles of containers that name none, where the installation has it.
+    pub default_profiles: Option<String>,
     /// The installation's `lxc.cgroup.pattern`.
     pub cgroup_pattern: Option<String>,
 }

@@ -7,7 +7,7 @@ use crate::network::Network;
 use crate::step::{Planned, Program, Side, Step, TtyPlan};
 use crate::{CgroupNames, HookKind, HookRun, HostFacts, Layout, Namespaces, Refusal, StartRequest};
 use crate::{
-    IdmapPlan, cgroup, devices, idmap, mounts, namespaces, network, root, settings, users,
+    IdmapPlan, cgroup, devices, idmap, lsm, mounts, namespaces, network, root, settings, users,
 };
 
 /// CAP_NET_ADMIN.
@@ -44,7 +44,6 @@ pub fn start(
     facts: &HostFacts,
     request: &StartRequest,
 ) -> Result<StartPlan, Refusal> {
-    lsm(values, facts)?;
     let idmap = idmap::choose(values, facts)?;
     users::check(values, facts.users.as_ref())?;
     let network = network::network(values)?;
@@ -65,8 +64,14 @@ pub fn start(
             Network::Shared
         }
     };
+    let labels = lsm::labels(values, facts, request, namespaces)?;
+    warnings.extend(labels.warnings.iter().cloned());
 
     let mut steps = Steps::default();
+    if let Some(profile) = &labels.generated {
+        let origin = labels.label.as_ref().and_then(|(_, origin)| origin.clone());
+        steps.add(Side::Host, Step::LoadProfile(profile.clone()), origin);
+    }
     let idmap = idmap.filter(|_| namespaces.has(Namespaces::USER));
     host_steps(
         &mut steps,
@@ -111,8 +116,12 @@ pub fn start(
         nics,
         chosen,
         idmap.as_ref(),
+        &labels,
         &mut warnings,
     )?;
+    if let Some((label, _)) = labels.label {
+        steps.add(Side::HostAtReady, Step::ConfirmLabel(label), None);
+    }
     ready_steps(&mut steps, values, facts, &mut warnings)?;
     steps.guest(Step::Exec(program));
 
@@ -284,6 +293,7 @@ fn guest_steps(
     nics: Vec<crate::NicPlan>,
     chosen: Chosen,
     idmap: Option<&IdmapPlan>,
+    labels: &lsm::Labels,
     warnings: &mut Vec<String>,
 ) -> Result<(), Refusal> {
     let Chosen {
@@ -309,6 +319,9 @@ fn guest_steps(
     if namespaces.has(Namespaces::MNT) {
         steps.guest(Step::IsolateMounts);
     }
+    if let Some((label, _)) = &labels.label {
+        steps.guest(Step::OpenLabelFile(label.module));
+    }
     if let Some((source, target)) = rootfs {
         steps.hooks(Side::Guest, HookKind::PreMount, values);
         let step = Step::MountRootfs {
@@ -333,6 +346,10 @@ fn guest_steps(
             Step::SetHostname(name.clone()),
             Some("lxc.uts.name".into()),
         );
+    }
+    if let Some(keyring) = &labels.keyring {
+        let origin = Some("lxc.selinux.context.keyring".to_string());
+        steps.add(Side::Guest, Step::LabelKeyring(keyring.clone()), origin);
     }
     if !values.keyring_session {
         steps.guest(Step::NewKeyring);
@@ -409,6 +426,9 @@ fn guest_steps(
     if !dropped.is_empty() {
         let origin = Some("lxc.cap".to_string());
         steps.add(Side::Guest, Step::DropCapabilities(dropped), origin);
+    }
+    if let Some((label, origin)) = &labels.label {
+        steps.add(Side::Guest, Step::SetLabel(label.clone()), origin.clone());
     }
     if values.no_new_privs {
         steps.add(
@@ -566,22 +586,6 @@ fn tty_dir(values: &Values) -> Result<Option<String>, Refusal> {
         ));
     }
     Ok(Some(name.to_string()))
-}
-
-/// Refuses confinement that was asked for and cannot be given, rather than running without it.
-fn lsm(values: &Values, facts: &HostFacts) -> Result<(), Refusal> {
-    if !facts.apparmor {
-        return Ok(());
-    }
-    let remedy = "set lxc.apparmor.profile = unconfined to start without a profile of its own";
-    match &values.apparmor.profile {
-        Some(profile) if matches!(profile.value.as_str(), "unconfined" | "unchanged") => Ok(()),
-        Some(profile) => {
-            let what = format!("the AppArmor profile '{}'", profile.value);
-            Err(Refusal::not_yet(&what, remedy).at("lxc.apparmor.profile", &profile.origin))
-        }
-        None => Err(Refusal::not_yet("LXC's default AppArmor profile", remedy)),
-    }
 }
 
 /// Program, arguments and environment of init.

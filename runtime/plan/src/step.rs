@@ -2,8 +2,8 @@
 //! (`--plan`, log, errors, fault tests).
 
 use crate::{
-    HookRun, IdmapPlan, JoinedNamespace, Namespaces, NicPlan, PlannedMount, RootfsMountOptions,
-    VethPlan,
+    GeneratedProfile, HookRun, IdmapPlan, JoinedNamespace, Label, Namespaces, NicPlan,
+    PlannedMount, RootfsMountOptions, SecurityModule, VethPlan,
 };
 use lxc_config::{IdmapSource, ProcMode, SysMode};
 use std::fmt;
@@ -75,6 +75,8 @@ pub enum Step {
     },
     /// Open a namespace that the guest will join.
     OpenNamespace(JoinedNamespace),
+    /// Load a profile of the container's own.
+    LoadProfile(GeneratedProfile),
     /// Create the guest process in its namespaces.
     CloneGuest {
         /// What it gets of its own.
@@ -127,6 +129,8 @@ pub enum Step {
     ),
     /// Cut the new mount namespace off from the host's.
     IsolateMounts,
+    /// Open the file by which the guest's label is set, while /proc is the host's.
+    OpenLabelFile(SecurityModule),
     /// Mount the rootfs.
     MountRootfs {
         /// Directory on the host.
@@ -139,6 +143,11 @@ pub enum Step {
     /// Set the host name.
     SetHostname(
         /// Name.
+        String,
+    ),
+    /// Have the next keyring get this label.
+    LabelKeyring(
+        /// SELinux context.
         String,
     ),
     /// Start a session keyring of its own.
@@ -208,10 +217,14 @@ pub enum Step {
         /// Kernel's numbers.
         Vec<u32>,
     ),
+    /// Take the security label: at once, or with the exec.
+    SetLabel(Label),
     /// Forbid gaining privileges by exec.
     NoNewPrivs,
     /// Put the seccomp filter in force.
     LoadSeccomp,
+    /// See from outside that the guest has its label.
+    ConfirmLabel(Label),
     /// Write one device rule (v1).
     LimitDevice {
         /// `devices.allow`, `devices.deny`.
@@ -351,6 +364,7 @@ impl Step {
             Step::PinRootfs { .. } => "pin-rootfs",
             Step::CompileSeccomp { .. } => "compile-seccomp",
             Step::OpenNamespace(_) => "open-namespace",
+            Step::LoadProfile(_) => "load-profile",
             Step::CloneGuest { .. } => "clone-guest",
             Step::WriteIdmap(_) => "write-idmap",
             Step::ShiftRootfs { .. } => "shift-rootfs",
@@ -362,8 +376,10 @@ impl Step {
             Step::EnterCgroup { .. } => "enter-cgroup",
             Step::NewTimeNamespace(_) => "new-time-namespace",
             Step::IsolateMounts => "isolate-mounts",
+            Step::OpenLabelFile(_) => "open-label-file",
             Step::MountRootfs { .. } => "mount-rootfs",
             Step::SetHostname(_) => "set-hostname",
+            Step::LabelKeyring(_) => "label-keyring",
             Step::NewKeyring => "new-keyring",
             Step::ConfigureNetwork(_) => "configure-network",
             Step::MountDev { .. } => "mount-dev",
@@ -381,8 +397,10 @@ impl Step {
             Step::NewBootId => "new-boot-id",
             Step::SetPersonality { .. } => "set-personality",
             Step::DropCapabilities(_) => "drop-capabilities",
+            Step::SetLabel(_) => "set-label",
             Step::NoNewPrivs => "no-new-privs",
             Step::LoadSeccomp => "load-seccomp",
+            Step::ConfirmLabel(_) => "confirm-label",
             Step::LimitDevice { .. } => "limit-device",
             Step::AttachDeviceProgram(_) => "attach-device-program",
             Step::LimitResource(_) => "limit-resource",
@@ -411,6 +429,9 @@ impl fmt::Display for Step {
             Step::CompileSeccomp { path } => write!(f, "compile the seccomp profile {path}"),
             Step::OpenNamespace(joined) => {
                 write!(f, "open the {} namespace of {}", joined.name, joined.source)
+            }
+            Step::LoadProfile(profile) => {
+                write!(f, "load the AppArmor profile '{}'", profile.name)
             }
             Step::CloneGuest { namespaces } => {
                 write!(
@@ -458,6 +479,7 @@ impl fmt::Display for Step {
             } => f.write_str("enter the container's cgroups and make a cgroup namespace there"),
             Step::EnterCgroup { .. } => f.write_str("enter the container's cgroups"),
             Step::IsolateMounts => f.write_str("cut the mounts off from the host's"),
+            Step::OpenLabelFile(module) => write!(f, "open the file of its {module} label"),
             Step::MountRootfs {
                 source,
                 target,
@@ -469,6 +491,7 @@ impl fmt::Display for Step {
                 options,
             } => write!(f, "mount the rootfs {source} on {target}{options}"),
             Step::SetHostname(name) => write!(f, "set the host name to {name}"),
+            Step::LabelKeyring(label) => write!(f, "label the session keyring {label}"),
             Step::NewKeyring => f.write_str("start a session keyring"),
             Step::ConfigureNetwork(nics) if nics.len() == 1 => {
                 write!(f, "configure the network device {}", nics[0])
@@ -514,8 +537,16 @@ impl fmt::Display for Step {
                 let names: Vec<String> = caps.iter().map(name).collect();
                 write!(f, "drop the capabilities {}", names.join(" "))
             }
+            Step::SetLabel(label) => write!(f, "take the {} label '{}'", label.module, label.text),
             Step::NoNewPrivs => f.write_str("forbid new privileges"),
             Step::LoadSeccomp => f.write_str("load the seccomp filter"),
+            Step::ConfirmLabel(label) => {
+                write!(
+                    f,
+                    "see the guest under the {} label '{}'",
+                    label.module, label.text
+                )
+            }
             Step::LimitDevice { file, value } => {
                 write!(f, "write {value} to the cgroup's {file}")
             }

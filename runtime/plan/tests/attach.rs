@@ -2,7 +2,10 @@
 #![forbid(unsafe_code)]
 
 use lxc_config::{IdKind, IdRange};
-use lxc_plan::{AttachPlan, AttachRequest, Elevated, JoinedIds, Namespaces, RunningFacts};
+use lxc_plan::SecurityModule::{self, Apparmor, Selinux};
+use lxc_plan::{
+    AttachPlan, AttachRequest, Elevated, JoinedIds, LabelFacts, Namespaces, RunningFacts,
+};
 use rstest::rstest;
 
 const OWN: Namespaces = Namespaces(0x0002_0000 | 0x2000_0000 | 0x4000_0000);
@@ -148,27 +151,79 @@ fn new_privileges_are_forbidden_by_either(
     assert_eq!(make(&request, &running).no_new_privs, want);
 }
 
+fn labels(module: SecurityModule, own: &str, init: &str) -> Option<LabelFacts> {
+    Some(LabelFacts {
+        module,
+        own: own.into(),
+        init: init.into(),
+    })
+}
+
+/// The label is init's or the one asked for; none is taken that the caller has already.
 #[rstest]
-#[case(None, "unconfined", true)]
-#[case(None, "other", false)]
-#[case(Some("unconfined"), "unconfined", true)]
-#[case(Some("mine (enforce)"), "mine (enforce)", true)]
-#[case(Some("mine (enforce)"), "unconfined", false)]
-fn only_a_label_that_the_program_has_anyway_can_be_asked_for(
-    #[case] own: Option<&str>,
-    #[case] context: &str,
-    #[case] accepted: bool,
+#[case(labels(Apparmor, "unconfined", "unconfined"), None, Ok(None))]
+#[case(labels(Apparmor, "unconfined", "c"), None, Ok(Some(("c", false))))]
+#[case(labels(Apparmor, "c", "c"), None, Ok(None))]
+#[case(labels(Apparmor, "c", "unconfined"), None, Ok(Some(("unconfined", false))))]
+#[case(labels(Apparmor, "unconfined", "c"), Some("mine"), Ok(Some(("mine", false))))]
+#[case(labels(Apparmor, "unconfined", "c"), Some("unconfined"), Ok(None))]
+#[case(
+    labels(Apparmor, "unconfined", "c"),
+    Some("two\nlines"),
+    Err("\"two\\nlines\" is no security label")
+)]
+#[case(
+    labels(Apparmor, "unconfined", "c"),
+    Some(""),
+    Err("\"\" is no security label")
+)]
+#[case(labels(Selinux, "u:r:t:s0", "u:r:c:s0"), None, Ok(Some(("u:r:c:s0", true))))]
+#[case(None, None, Ok(None))]
+#[case(None, Some("unconfined"), Ok(None))]
+#[case(
+    None,
+    Some("mine"),
+    Err("no program can run under the security label \"mine\"")
+)]
+fn the_label_of_an_attached_process(
+    #[case] labels: Option<LabelFacts>,
+    #[case] context: Option<&str>,
+    #[case] want: Result<Option<(&str, bool)>, &str>,
 ) {
     let request = AttachRequest {
-        context: Some(context.to_string()),
+        context: context.map(str::to_string),
         ..AttachRequest::default()
     };
     let running = RunningFacts {
-        own_label: own.map(str::to_string),
+        labels,
         ..running()
     };
     let plan = AttachPlan::make(&request, &running, &[], &[]);
-    assert_eq!(plan.is_ok(), accepted, "{plan:?}");
+    match (plan, want) {
+        (Ok(plan), Ok(want)) => {
+            let label = plan.label.as_ref();
+            assert_eq!(label.map(|l| (l.label.text.as_str(), l.at_exec)), want);
+        }
+        (Err(refusal), Err(want)) => assert!(refusal.to_string().starts_with(want), "{refusal}"),
+        (found, want) => panic!("{found:?} instead of {want:?}"),
+    }
+}
+
+/// Spared of it (-e LSM), or with SELinux at once instead of with the exec.
+#[test]
+fn a_label_can_be_left_out_and_taken_at_once() {
+    let running = RunningFacts {
+        labels: labels(Selinux, "u:r:t:s0", "u:r:c:s0"),
+        ..running()
+    };
+    let mut request = AttachRequest {
+        context_now: true,
+        ..AttachRequest::default()
+    };
+    let label = make(&request, &running).label.expect("a label");
+    assert!(!label.at_exec);
+    request.elevated.lsm = true;
+    assert_eq!(make(&request, &running).label, None);
 }
 
 #[test]

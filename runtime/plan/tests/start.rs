@@ -201,29 +201,6 @@ fn a_rootfs_that_is_no_directory_is_refused(#[case] rootfs: RootfsFact, #[case] 
     assert!(refusal.starts_with(want), "{refusal}");
 }
 
-/// Confinement that is asked for is given or refused, never left out.
-#[rstest]
-#[case(
-    "lxc.apparmor.profile = generated",
-    true,
-    Some("the AppArmor profile 'generated'")
-)]
-#[case("", true, Some("LXC's default AppArmor profile"))]
-#[case("lxc.apparmor.profile = unconfined", true, None)]
-#[case("lxc.apparmor.profile = generated", false, None)]
-fn apparmor(#[case] text: &str, #[case] enabled: bool, #[case] refused: Option<&str>) {
-    let facts = HostFacts {
-        apparmor: enabled,
-        ..host("hybrid")
-    };
-    let found = plan(&format!("{BUSYBOX}{text}\n"), &facts, &request());
-    match (found, refused) {
-        (Ok(_), None) => {}
-        (Err(refusal), Some(want)) => assert!(refusal.starts_with(want), "{refusal}"),
-        (found, want) => panic!("{found:?} instead of {want:?}"),
-    }
-}
-
 /// A filter that cannot be stacked is not loaded, and that is said.
 #[test]
 fn a_confined_monitor_says_that_the_filter_is_left_out() {

@@ -85,6 +85,7 @@ left_behind = [{ what = "file /root/*", why = "it is so", subject = "ours" }]
         ("start/it-starts.toml", text),
         ("subjects.toml", subjects),
         ("README.md", ""),
+        ("security.md", ""),
     ];
     let scenarios = load_all(&files).unwrap();
     let [scenario] = &scenarios[..] else {

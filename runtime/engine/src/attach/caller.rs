@@ -4,7 +4,7 @@ use super::attached::{Attached, OwnTerminal};
 use super::facts::{self, asked};
 use super::fork::{self, Errand};
 use super::report::Word;
-use super::{Given, HelperRequest, Order, broken, helper, join};
+use super::{Given, HelperRequest, Order, broken, helper, join, label};
 use crate::failure::{Failure, FailureKind};
 use crate::launch::Launch;
 use crate::message;
@@ -12,7 +12,7 @@ use crate::request::Request;
 use crate::wire::Client;
 use lxc_kernel::process::{self, Cloned, ForkTurn};
 use lxc_kernel::{Errno, SysError, core_scheduling, fd, pty, pty::Pty, signals, socket, users};
-use lxc_plan::{AttachPlan, AttachRequest, Namespaces, ProcessSettings};
+use lxc_plan::{AttachLabel, AttachPlan, AttachRequest, Namespaces, ProcessSettings};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -75,7 +75,13 @@ pub fn attach(wish: &Wish<'_>, command: &Command) -> Result<Attached, Failure> {
     let launch = Launch::prepare(&Request::Attach(helper))?;
     let title = format!("[lxc attach] {} {}", wish.lxcpath, wish.name);
     let (pid, pidfd, socket) = launch.spawn(&title, &extra)?;
-    let child = Helper { pid, pidfd, socket };
+    let label = ready.label;
+    let child = Helper {
+        pid,
+        pidfd,
+        socket,
+        label,
+    };
     let heard = child.attached(wish.name)?;
     Ok(Attached {
         pid: heard.pid,
@@ -93,6 +99,7 @@ pub fn attach_function(
     function: impl FnOnce() -> i32,
 ) -> Result<Attached, Failure> {
     let ready = prepare(wish)?;
+    let label = ready.label.clone();
     let (terminal, errand) = ready.errand(wish)?;
     let child = {
         let turn = ForkTurn::take();
@@ -107,7 +114,12 @@ pub fn attach_function(
                 // Before anybody else forks, or its copy would keep the report open.
                 drop(errand);
                 let socket = ours;
-                Helper { pid, pidfd, socket }
+                Helper {
+                    pid,
+                    pidfd,
+                    socket,
+                    label,
+                }
             }
         }
     };
@@ -133,6 +145,7 @@ struct Ready {
     pidfd: OwnedFd,
     cgroups: Vec<OwnedFd>,
     terminal: Option<OwnTerminal>,
+    label: Option<AttachLabel>,
 }
 
 fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
@@ -144,8 +157,8 @@ fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
     process::pidfd_signal(pidfd.as_fd(), 0).map_err(|_| facts::not_running(name))?;
     let caller_env: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     running.namespaces = asked(client.clone_flags(), name).map(Namespaces)?;
-    if request.context.is_some() {
-        running.own_label = facts::own_label();
+    if !request.elevated.lsm {
+        running.labels = label::facts(init_pid)?;
     }
     let plan = AttachPlan::make(request, &running, &caller_env, wish.configured)?;
 
@@ -192,6 +205,7 @@ fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
             same_cores: core_scheduling::cookie(init_pid).is_ok_and(|cookie| cookie != 0),
             personality: plan.personality,
             bounding: plan.bounding,
+            label: plan.label.as_ref().map(label::order),
             no_new_privs: plan.no_new_privs,
             groups: plan.groups,
             setup: plan.user_namespace.map(|ids| ids.setup),
@@ -204,6 +218,7 @@ fn prepare(wish: &Wish<'_>) -> Result<Ready, Failure> {
         pidfd,
         cgroups,
         terminal,
+        label: plan.label,
     })
 }
 
@@ -266,6 +281,8 @@ struct Helper {
     pid: i32,
     pidfd: OwnedFd,
     socket: OwnedFd,
+    /// The label that the attached process is to take.
+    label: Option<AttachLabel>,
 }
 
 impl Helper {
@@ -274,7 +291,7 @@ impl Helper {
         socket::set_receive_timeout(self.socket.as_fd(), Some(PATIENCE))
             .map_err(|e| broken("set a deadline for the attach helper", &e))?;
         let mut second = None;
-        let attached = hear(&self.socket, name, &mut second);
+        let attached = hear(&self.socket, self.label.as_ref(), name, &mut second);
         let late = |f: &Failure| f.kind == FailureKind::TimedOut;
         if attached.as_ref().is_err_and(late) {
             // A helper in a frozen cgroup cannot be reaped before it is thawed; it dies then.
@@ -322,6 +339,7 @@ fn own_terminal(client: &Client, name: &str, plan: &AttachPlan) -> Result<Pty, F
 /// Hears what there is to hear; of a second helper, which is the caller's to reap, in any case.
 fn hear(
     socket: &OwnedFd,
+    label: Option<&AttachLabel>,
     name: &str,
     second: &mut Option<(i32, OwnedFd)>,
 ) -> Result<Heard, Failure> {
@@ -345,11 +363,31 @@ fn hear(
     };
     let mut born: Option<(i32, OwnedFd)> = None;
     let (mut not_begun, mut begun) = (None, false);
+    let mut label_file = None;
     // The helper and the one who was born speak for themselves: in which order is the scheduler's.
     while born.is_none() || !begun {
         match next() {
             Ok(Some((Word::Attached { pid }, fds))) => {
-                born = Some((pid, fds.into_iter().next().ok_or_else(lost)?));
+                let pidfd = fds.into_iter().next().ok_or_else(lost)?;
+                if let Some(label) = label {
+                    let file = label::hand_over(label, pid, &pidfd, socket);
+                    label_file = Some(file.inspect_err(|_| kill(&pidfd))?);
+                }
+                born = Some((pid, pidfd));
+            }
+            Ok(Some((Word::Labelled, _))) => {
+                let (Some(label), Some(file)) = (label, &label_file) else {
+                    return Err(lost());
+                };
+                let confirmed = label::confirm(label, file, socket);
+                if let Err(failure) = confirmed {
+                    if let Some((_, pidfd)) = &born {
+                        kill(pidfd);
+                        // It has just spoken, so nothing keeps it from dying; nobody else will reap it.
+                        let _ = process::wait_pidfd(pidfd.as_fd(), true);
+                    }
+                    return Err(failure);
+                }
             }
             Ok(Some((Word::Second { pid }, fds))) => {
                 *second = Some((pid, fds.into_iter().next().ok_or_else(lost)?));
@@ -360,10 +398,7 @@ fn hear(
             Ok(Some((Word::Failed(failure), _))) => return Err(failure),
             Ok(None) => break,
             Err(failure) => {
-                if let Some((_, pidfd)) = born {
-                    // What has not begun by now must not begin later.
-                    let _ = process::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
-                }
+                born.iter().for_each(|(_, pidfd)| kill(pidfd));
                 return Err(failure);
             }
         }
@@ -374,4 +409,10 @@ fn hear(
         pidfd,
         not_begun,
     })
+}
+
+/// What has not begun by now must not begin later.
+fn kill(pidfd: &OwnedFd) {
+    // One that has ended already needs none.
+    let _ = process::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
 }

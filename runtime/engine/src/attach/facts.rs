@@ -70,15 +70,6 @@ pub fn not_running(name: &str) -> Failure {
     failure
 }
 
-/// The security label that this process runs under; `None` without a security module that labels.
-pub fn own_label() -> Option<String> {
-    // The one place that is the same for all of them; reading it fails (EINVAL) without one.
-    let label = file::read_path(Path::new("/proc/self/attr/current"), 4096).ok()?;
-    let label = String::from_utf8_lossy(&label);
-    let label = label.trim_end_matches(['\0', '\n']);
-    (!label.is_empty()).then(|| label.to_owned())
-}
-
 /// What /proc tells of init: ids, bounding set, confinement, namespaces.
 pub fn of_init(pid: i32, name: &str) -> Result<RunningFacts, Failure> {
     let path = format!("/proc/{pid}/status");
@@ -124,6 +115,6 @@ pub fn of_init(pid: i32, name: &str) -> Result<RunningFacts, Failure> {
         bits32,
         no_new_privs: number("NoNewPrivs:") == Some(1),
         seccomp: number("Seccomp:") == Some(2),
-        own_label: None,
+        labels: None,
     })
 }

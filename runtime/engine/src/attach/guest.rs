@@ -1,7 +1,7 @@
 //! The attached process's part: it becomes one of the container's, in the order of a start.
 
 use super::report::Word;
-use super::{Given, Order, step};
+use super::{Given, Order, label, step};
 use crate::facts;
 use crate::failure::Failure;
 use crate::message;
@@ -18,9 +18,14 @@ pub fn become_guest(
     filter: Option<&Filter>,
     report: &OwnedFd,
 ) -> std::result::Result<(), Failure> {
+    let become_its = |error| step("become the container's", &error);
     take_place(order, given, report)
-        .and_then(|()| give_up_power(order, filter))
-        .map_err(|error| step("become the container's", &error))
+        .and_then(|()| bound_power(order))
+        .map_err(become_its)?;
+    if let Some(wanted) = &order.label {
+        label::take(wanted, report)?;
+    }
+    give_up_power(order, filter).map_err(become_its)
 }
 
 fn take_place(order: &Order, given: &mut Given, report: &OwnedFd) -> Result<()> {
@@ -67,7 +72,7 @@ fn take_streams(given: &mut Given) -> Result<()> {
     }
 }
 
-fn give_up_power(order: &Order, filter: Option<&Filter>) -> Result<()> {
+fn bound_power(order: &Order) -> Result<()> {
     if let Some(personality) = order.personality {
         process::set_personality(personality)?;
     }
@@ -82,9 +87,15 @@ fn give_up_power(order: &Order, filter: Option<&Filter>) -> Result<()> {
     match process::set_keyring_session() {
         Err(error)
             if error.errno == Errno::NOSYS
-                || matches!(error.errno, Errno::PERM | Errno::ACCESS) && facts::confined() => {}
-        done => done?,
+                || matches!(error.errno, Errno::PERM | Errno::ACCESS) && facts::confined() =>
+        {
+            Ok(())
+        }
+        done => done,
     }
+}
+
+fn give_up_power(order: &Order, filter: Option<&Filter>) -> Result<()> {
     if order.no_new_privs {
         process::set_no_new_privs()?;
     }

@@ -19,6 +19,7 @@ mod fork;
 mod guest;
 mod helper;
 mod join;
+mod label;
 mod report;
 
 pub use attached::Attached;
@@ -73,6 +74,8 @@ pub struct Order {
     pub personality: Option<u64>,
     /// The bounding set to leave.
     pub bounding: Option<u64>,
+    /// Take this security label.
+    pub label: Option<LabelOrder>,
     /// Forbid new privileges.
     pub no_new_privs: bool,
     /// Supplementary groups; `None` = none, where the kernel lets them be dropped.
@@ -85,6 +88,16 @@ pub struct Order {
     pub uid: u32,
     /// Ids.
     pub gid: u32,
+}
+
+/// A label to be taken, by a file that the caller opens: what the process itself could open is the
+/// container's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LabelOrder {
+    /// AppArmor's; else SELinux'.
+    pub apparmor: bool,
+    /// The label.
+    pub text: String,
 }
 
 /// The descriptors needed for that.

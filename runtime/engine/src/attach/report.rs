@@ -23,6 +23,17 @@ pub enum Word {
     NotBegun(Failure),
     /// The attached process: the function is the next thing.
     Begun,
+    /// The attached process: it has written its label, and waits to be told that it is in force.
+    Labelled,
     /// The attached process: something was asked for that is not so; it goes on nevertheless.
     Warning(String),
+}
+
+/// What the caller answers the attached process, in this order, when it is to take a label.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// The file of its label travels along.
+    LabelFile,
+    /// The label is in force.
+    GoOn,
 }

@@ -1,8 +1,8 @@
-//! The monitor's cgroup work that needs more than its own rights where it is an ordinary user's.
+//! What the monitor does to the container's cgroups for others to use or be rid of.
 
 use super::Monitor;
 use crate::step::idmap;
-use lxc_kernel::{Errno, Result, users};
+use lxc_kernel::{Result, users};
 
 impl Monitor {
     /// Lets a group of the host, that of the container's root, manage the container's cgroup.
@@ -19,25 +19,8 @@ impl Monitor {
         }
     }
 
-    /// Removes the container's cgroup. What the guest made below is not the monitor's to remove when
-    /// that is an ordinary user's: the container's root does it.
+    /// Removes the container's cgroup.
     pub fn remove_payload(&mut self) -> Result<()> {
-        let removed = self.live.cgroups.remove_payload();
-        let denied = |errno| matches!(errno, Errno::ACCESS | Errno::PERM);
-        let (Err(error), Some(map)) = (&removed, &self.live.idmap) else {
-            return removed;
-        };
-        if !denied(error.errno) {
-            return removed;
-        }
-        let cgroups = &mut self.live.cgroups;
-        let tried = idmap::as_root_of(map, || {
-            // Whether it worked is seen below.
-            let _ = cgroups.remove_payload();
-        });
-        if let Err(error) = tried {
-            log::info!("the container's root cannot remove its cgroup: {error}");
-        }
         self.live.cgroups.remove_payload()
     }
 }

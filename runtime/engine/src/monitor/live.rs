@@ -1,5 +1,6 @@
 //! What the monitor knows and holds of its container, and what it answers when asked.
 
+use crate::apparmor::Loaded;
 use crate::monitor::life::{self, Event, Phase};
 use crate::step::cgroup::Cgroups;
 use crate::step::devices::DeviceFilter;
@@ -56,6 +57,8 @@ pub struct Live {
     pub namespace_fds: Vec<(&'static str, OwnedFd)>,
     /// Keeps the rootfs from being made read-only.
     pub pin: Option<OwnedFd>,
+    /// The AppArmor profile of its own.
+    pub profile: Option<Loaded>,
     /// Its device rules on a pure v2 host.
     pub devices: DeviceFilter,
 }

@@ -7,6 +7,7 @@ use crate::message::{self, Report};
 use crate::monitor::broadcast;
 use crate::monitor::life::{self, Event, Phase};
 use crate::monitor::live::Live;
+use crate::program::Spawned;
 use crate::request::MonitorRequest;
 use crate::wire::{Notice, Server};
 use lxc_kernel::Result;
@@ -207,7 +208,10 @@ impl Monitor {
             let ends = matches!(signal, libc::SIGTERM | libc::SIGINT | libc::SIGQUIT);
             if let Some(group) = self.hook_group.filter(|_| ends) {
                 log::info!("passing signal {signal} on to the hook that runs");
-                process::signal_group(group, signal)?;
+                // One that has become another user's cannot be ended by us; the start waits for it then.
+                if let Err(error) = process::signal_group(group, signal) {
+                    log::warn!("{error}");
+                }
                 continue;
             }
             log::info!("passing signal {signal} on to init");
@@ -286,45 +290,66 @@ impl Monitor {
     ) -> Result<std::result::Result<(), Failure>> {
         log::debug!("running the {} hook {}", run.kind.name(), run.command);
         let mut hook = hooks::spawn(run, &self.hooks, extra)?;
-        self.poller
-            .add(hook.pidfd(), token::HOOK_ENDED, Interest::READ)?;
-        self.poller
-            .add(hook.output(), token::HOOK_OUTPUT, Interest::READ)?;
-        self.hook_group = Some(hook.pid());
-        let verdict = self.wait_for_hook(&mut hook);
+        self.hook_group = Some(hook.program.pid());
+        let ended = self.wait_for_program(&mut hook.program, None);
         self.hook_group = None;
-        self.poller.remove(hook.pidfd())?;
-        verdict
+        Ok(match ended? {
+            Some(ended) => hook.judge(ended),
+            // Without a deadline nothing but its end is waited for.
+            None => Ok(()),
+        })
     }
 
-    fn wait_for_hook(
+    /// Waits for a program of the host, serving the socket meanwhile; `None` if the deadline has
+    /// passed, and the program with it.
+    pub fn wait_for_program(
         &mut self,
-        hook: &mut hooks::Running,
-    ) -> Result<std::result::Result<(), Failure>> {
+        program: &mut Spawned,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Ended>> {
+        self.poller
+            .add(program.pidfd(), token::HOOK_ENDED, Interest::READ)?;
+        self.poller
+            .add(program.output(), token::HOOK_OUTPUT, Interest::READ)?;
+        let ended = self.wait_for_end(program, deadline);
+        self.poller.remove(program.pidfd())?;
+        ended
+    }
+
+    fn wait_for_end(
+        &mut self,
+        program: &mut Spawned,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Ended>> {
         let mut listening = true;
-        let verdict = 'wait: loop {
-            for wake in self.turn(None)? {
+        let ended = 'wait: loop {
+            for wake in self.turn(deadline)? {
                 match wake {
                     Wake::HookEnded => {
-                        if let Some(verdict) = hook.verdict()? {
-                            break 'wait verdict;
+                        if let Some(ended) = program.ended()? {
+                            break 'wait Some(ended);
                         }
                     }
                     Wake::HookOutput => {
-                        if listening && !hook.collect() {
-                            self.poller.remove(hook.output())?;
+                        if listening && !program.collect() {
+                            self.poller.remove(program.output())?;
                             listening = false;
                         }
                     }
+                    Wake::Deadline => {
+                        process::pidfd_signal(program.pidfd(), libc::SIGKILL)?;
+                        process::wait_pidfd(program.pidfd(), true)?;
+                        break 'wait None;
+                    }
                     // Not watched now.
-                    Wake::InitEnded | Wake::Guest | Wake::Deadline => {}
+                    Wake::InitEnded | Wake::Guest => {}
                 }
             }
         };
         if listening {
-            self.poller.remove(hook.output())?;
+            self.poller.remove(program.output())?;
         }
-        Ok(verdict)
+        Ok(ended)
     }
 
     /// Tells how init ended.

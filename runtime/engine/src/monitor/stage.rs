@@ -260,6 +260,7 @@ impl Monitor {
             veths: Vec::new(),
             namespace_fds: Vec::new(),
             pin: None,
+            profile: None,
             devices: DeviceFilter::default(),
         };
         let mut monitor = Monitor {

@@ -59,7 +59,7 @@ impl Monitor {
         }
     }
 
-    /// Console, network, payload cgroup and descriptors of one run.
+    /// Console, network, payload cgroup, profile and descriptors of one run.
     pub fn release_run(&mut self) {
         self.close_console();
         if let Err(error) = self.ignore_guest() {
@@ -71,6 +71,7 @@ impl Monitor {
         if let Err(error) = self.drained(Monitor::remove_payload) {
             log::warn!("the container's cgroup stays behind: {error}");
         }
+        self.unload_profile();
         self.live.forget_run();
     }
 

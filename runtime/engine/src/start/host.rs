@@ -107,6 +107,9 @@ pub(super) fn clone_guest(
                 socket: theirs,
                 cgroups: &monitor.live.cgroups,
                 born_in_cgroup: in_cgroup,
+                late_cgroup_namespace: !in_cgroup
+                    && into_cgroup.is_some()
+                    && namespaces.has(Namespaces::CGROUP),
                 root: None,
                 own_root: plan.rootfs.is_some(),
                 dev: None,
@@ -117,6 +120,7 @@ pub(super) fn clone_guest(
                 stdio: None,
                 stdio_only_terminals: false,
                 tty_names: Vec::new(),
+                label: None,
                 filter: world.filter.as_ref(),
                 hooks: &monitor.hooks,
                 last_kept_fd: crate::launch::last_kept_fd(),
@@ -196,7 +200,21 @@ pub(super) fn keep_namespaces(namespaces: Namespaces, monitor: &mut Monitor) -> 
         let fd = proc.open_ns(init.pid, name)?;
         monitor.live.namespace_fds.push((name, fd));
     }
+    // Hooks get them in LXC's order, whenever they were made.
+    let place = |name: &str| Namespaces::ALL.iter().position(|(known, _)| *known == name);
+    monitor
+        .live
+        .namespace_fds
+        .sort_by_key(|(name, _)| place(name));
     Ok(())
+}
+
+/// Looks whether the guest runs under its label.
+pub(super) fn confirm_label(label: &lxc_plan::Label, live: &Live) -> Result<()> {
+    match &live.init {
+        Some(init) => crate::step::label::confirm(label, init.pid),
+        None => Err(SysError::new("open", "/proc/PID/attr", Errno::SRCH)),
+    }
 }
 
 pub(super) fn create_veth(

@@ -92,6 +92,7 @@ fn plan(
         mini_init: asked.mini_init,
         foreground: asked.foreground,
         default_mount_point: asked.default_mount_point.clone(),
+        default_profiles: asked.default_profiles.clone(),
         cgroup_pattern: asked.cgroup_pattern.clone(),
     };
     let mount_point = request.default_mount_point.as_deref();
@@ -218,6 +219,8 @@ fn act(
                 .cgroups
                 .limit(*unified, file, value.as_bytes())?;
         }
+        Step::LoadProfile(profile) => monitor.load_profile(profile)?,
+        Step::ConfirmLabel(label) => host::confirm_label(label, &monitor.live)?,
         Step::CreateInnerCgroup { name } => monitor.live.cgroups.create_inner(name)?,
         Step::OpenNamespace(joined) => host::open_namespace(joined, monitor, world)?,
         Step::CloneGuest { .. } => host::clone_guest(plan, monitor, world)?,
@@ -243,8 +246,10 @@ fn act(
         | Step::WriteSysctl { .. }
         | Step::TakeIds { .. }
         | Step::IsolateMounts
+        | Step::OpenLabelFile(_)
         | Step::MountRootfs { .. }
         | Step::SetHostname(_)
+        | Step::LabelKeyring(_)
         | Step::NewKeyring
         | Step::ConfigureNetwork(_)
         | Step::MountDev { .. }
@@ -261,6 +266,7 @@ fn act(
         | Step::NewBootId
         | Step::SetPersonality { .. }
         | Step::DropCapabilities(_)
+        | Step::SetLabel(_)
         | Step::NoNewPrivs
         | Step::LoadSeccomp
         | Step::Exec(_) => {}

@@ -20,7 +20,7 @@ const PER_LINUX: u64 = 0;
 /// process is.
 pub fn enter_cgroup(new_namespace: bool, world: &mut GuestWorld<'_>) -> Result<()> {
     world.cgroups.enter_payload(world.born_in_cgroup)?;
-    if new_namespace {
+    if new_namespace || world.late_cgroup_namespace {
         process::unshare(Namespaces::CGROUP.0)?;
     }
     Ok(())

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod identity;
 pub mod idmap;
 pub mod idmapped_mount;
+pub mod label;
 pub mod leftovers;
 pub mod mounts;
 pub mod network;

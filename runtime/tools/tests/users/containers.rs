@@ -1,7 +1,7 @@
 //! Containers with id maps, created and destroyed by an ordinary user and by root.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use crate::support::Side;
@@ -183,7 +183,7 @@ fn a_template_of_roots_container_with_maps_is_not_root_of_the_host() {
     failed.exits(1).complains("exit status 3");
     lab.is_as(&before);
     // A directory above it that its root may not search is named.
-    let closed = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    let closed = fs::Permissions::from_mode(0o700);
     fs::set_permissions(lab.lxcpath(), closed).expect("it is ours");
     let refused = lab
         .tool("lxc-create", &words)
@@ -259,7 +259,7 @@ fn a_start_without_what_its_maps_need_is_refused() {
     let home = town.home(alice);
     let remedy = format!("setfacl -m u:{ALICES}:x {}'", home.display());
     let mode = |bits| {
-        let mode: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(bits);
+        let mode = fs::Permissions::from_mode(bits);
         fs::set_permissions(&home, mode).expect("the test is root");
     };
     mode(0o700);
