@@ -72,7 +72,12 @@ pub(crate) fn below(
 /// The id of the mount that a descriptor lies on, as in /proc/self/mountinfo.
 pub(crate) fn mount_id(fd: BorrowedFd) -> std::result::Result<u64, Errno> {
     let path = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
-    let text = file::read_path(Path::new(&path), 64 << 10).map_err(|error| error.errno)?;
+    let text = match file::read_path(Path::new(&path), 64 << 10) {
+        // Its own /proc is closed to a process that nobody may dump; a handle tells as much, where the
+        // filesystem has them.
+        Err(error) if error.is(Errno::ACCESS) => return crate::sys::calls::mount_id(fd),
+        read => read.map_err(|error| error.errno)?,
+    };
     let text = String::from_utf8_lossy(&text);
     text.lines()
         .find_map(|line| line.strip_prefix("mnt_id:"))

@@ -319,7 +319,7 @@ fn keys_without_effect_are_refused_at_start_by_name_and_place() {
     else {
         return;
     };
-    let name = scene.busybox("c1", "lxc.ephemeral = 1");
+    let name = scene.busybox("c1", "lxc.log.syslog = daemon");
     let container = scene.open(&name);
     let before = scene.census();
     let daemon = StartOptions::default();
@@ -335,7 +335,7 @@ fn keys_without_effect_are_refused_at_start_by_name_and_place() {
         assert_eq!(error.kind(), ErrorKind::NotImplemented);
         let text = error.to_string();
         assert!(
-            text.contains("lxc.ephemeral") && text.contains("config:"),
+            text.contains("lxc.log.syslog") && text.contains("config:"),
             "{text}"
         );
     }

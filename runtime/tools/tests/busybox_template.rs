@@ -175,7 +175,6 @@ fn what_it_refuses_changes_nothing() {
     }
     for (more, words) in [
         (&["--nope"][..], "unrecognized option '--nope'"),
-        (&["--mapped-uid=0"], "id maps are not implemented"),
         (
             &["--busybox-path=/nonexistent"],
             "no busybox at /nonexistent",

@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Call, Lab, Ran, Side};
+use support::{Call, Lab, Peer, Ran, Side};
 
 const OWNER: &str = "t12";
 
@@ -37,6 +37,9 @@ fn either_side_attaches_to_what_the_other_has_started() {
     let Some(lab) = Lab::new(OWNER, test) else {
         return;
     };
+    let Some(peer) = Peer::of(&lab, test) else {
+        return;
+    };
     let name = mapped(&lab, "lxc.init.cmd = /bin/sleep 1000\n");
     let before = lab.census();
     for starts in [Side::Ours, Side::Peer] {
@@ -65,6 +68,7 @@ fn either_side_attaches_to_what_the_other_has_started() {
         }
         lab.kill(&name);
     }
+    peer.forget_locks();
     lab.is_as(&before);
 }
 

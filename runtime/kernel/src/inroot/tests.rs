@@ -298,3 +298,19 @@ fn races_do_not_lead_out() {
         assert_eq!(deep.count(), 0, "{how}");
     });
 }
+
+#[test]
+fn a_mount_has_one_id_whoever_is_asked() {
+    let here = scratch();
+    let mounts = [here.path(), Path::new("/dev")].map(|path| {
+        let dir = crate::file::open_dir(path).unwrap();
+        let by_proc = mount_id(dir.as_fd()).unwrap();
+        assert_eq!(
+            crate::sys::calls::mount_id(dir.as_fd()),
+            Ok(by_proc),
+            "{path:?}"
+        );
+        by_proc
+    });
+    assert_ne!(mounts[0], mounts[1]);
+}

@@ -182,6 +182,30 @@ pub(crate) fn personality(persona: u64) -> Raw<i32> {
     check(unsafe { libc::personality(persona as libc::c_ulong) }.into()).map(|it| it as i32)
 }
 
+/// The mount id that name_to_handle_at(2) tells of a descriptor beside a handle that has no room.
+pub(crate) fn mount_id(fd: BorrowedFd) -> Raw<u64> {
+    // struct file_handle with room for nothing: bytes, type.
+    let mut handle = [0u32; 2];
+    let mut id: libc::c_int = 0;
+    // SAFETY: the name is a C string, `handle` is as long as its first word says, and `id` has room
+    // for an int; all outlive the call.
+    let done = check(unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            handle.as_mut_ptr(),
+            &raw mut id,
+            libc::AT_EMPTY_PATH,
+        )
+    });
+    match done {
+        // There was no room for the handle; the id is there all the same.
+        Ok(_) | Err(Errno::OVERFLOW) => u64::try_from(id).map_err(|_| Errno::OVERFLOW),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL): a new anonymous session keyring.
 pub(crate) fn join_session_keyring() -> Raw<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
