@@ -2,9 +2,9 @@
 
 use crate::facts::users;
 use crate::failure::{Failure, FailureKind};
-use crate::last_word;
-use lxc_config::{IdKind, IdRange};
-use lxc_kernel::idmap::{self, Kind, Range, Writer};
+use crate::{last_word, step};
+use lxc_config::IdRange;
+use lxc_kernel::idmap::{self, Range, Writer};
 use lxc_kernel::mount::{self, Propagation};
 use lxc_kernel::process::{self, Ended};
 use lxc_kernel::{SysError, fd, signals};
@@ -107,7 +107,7 @@ impl Userns {
     /// Maps that have been checked.
     pub(crate) fn new(ranges: &[IdRange], writer: MapWriter) -> Userns {
         Userns {
-            ranges: ranges.iter().map(of_kernel).collect(),
+            ranges: ranges.iter().map(step::idmap::range).collect(),
             writer,
         }
     }
@@ -172,18 +172,6 @@ impl Userns {
 fn own_mounts() -> Result<(), SysError> {
     process::unshare(NEW_MOUNTS)?;
     mount::set_propagation(Path::new("/"), Propagation::Slave, true)
-}
-
-fn of_kernel(range: &IdRange) -> Range {
-    Range {
-        kind: match range.kind {
-            IdKind::User => Kind::User,
-            IdKind::Group => Kind::Group,
-        },
-        inside: range.inside,
-        outside: range.host,
-        count: range.count,
-    }
 }
 
 fn no_child() -> Failure {

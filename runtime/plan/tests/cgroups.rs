@@ -1,12 +1,14 @@
 //! Cgroups, decided without a kernel: names, hierarchies, limits and device rules.
 #![forbid(unsafe_code)]
 
-use lxc_config::Config;
+mod sample;
+
 use lxc_plan::{
     CgroupNames, HierarchyFact, HostFacts, RootfsFact, Side, StartPlan, StartRequest, Step,
     used_hierarchies,
 };
 use rstest::rstest;
+use sample::config;
 
 fn hierarchy(unified: bool, controllers: &[&str]) -> HierarchyFact {
     HierarchyFact {
@@ -39,14 +41,6 @@ fn host(layout: &str) -> HostFacts {
         ],
         ..HostFacts::default()
     }
-}
-
-fn config(text: &str) -> Config {
-    let mut config = Config::new();
-    config
-        .parse(text, "demo/config")
-        .expect("the test's own configuration");
-    config
 }
 
 fn plan(text: &str, facts: &HostFacts) -> Result<StartPlan, String> {

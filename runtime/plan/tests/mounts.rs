@@ -2,11 +2,14 @@
 //! is made, what /sys/fs/cgroup becomes.
 #![forbid(unsafe_code)]
 
+mod sample;
+
 use lxc_config::{Config, Propagation};
 use lxc_plan::{
     CgroupView, HierarchyFact, HostFacts, RootfsFact, StartPlan, StartRequest, Step, mount_sources,
 };
 use rstest::rstest;
+use sample::config;
 
 const ROOTFS: &str = "lxc.rootfs.path = /c/demo/rootfs\n";
 
@@ -33,14 +36,6 @@ fn host(layout: &str) -> HostFacts {
         last_capability: 40,
         ..HostFacts::default()
     }
-}
-
-fn config(text: &str) -> Config {
-    let mut config = Config::new();
-    config
-        .parse(text, "demo/config")
-        .expect("the test's own configuration");
-    config
 }
 
 fn plan(text: &str, facts: &HostFacts) -> Result<StartPlan, String> {

@@ -2,12 +2,15 @@
 //! anything is made.
 #![forbid(unsafe_code)]
 
+mod sample;
+
 use lxc_config::Config;
 use lxc_plan::{
     HierarchyFact, HostFacts, KernelFacts, Namespaces, ProcessSettings, RootfsFact, SharedFact,
     Side, StartPlan, StartRequest, Step,
 };
 use rstest::rstest;
+use sample::config;
 
 fn host() -> HostFacts {
     HostFacts {
@@ -29,14 +32,6 @@ fn host() -> HostFacts {
         },
         ..HostFacts::default()
     }
-}
-
-fn config(text: &str) -> Config {
-    let mut config = Config::new();
-    config
-        .parse(text, "demo/config")
-        .expect("the test's own configuration");
-    config
 }
 
 fn plan_on(text: &str, facts: &HostFacts) -> Result<StartPlan, String> {

@@ -1,9 +1,11 @@
 //! Start plans, decided without a kernel: what each configuration becomes on each kind of host.
 #![forbid(unsafe_code)]
 
-use lxc_config::Config;
+mod sample;
+
 use lxc_plan::{HierarchyFact, HostFacts, RootfsFact, Side, StartPlan, StartRequest, Step};
 use rstest::rstest;
+use sample::config;
 
 const BUSYBOX: &str = "\
 lxc.net.0.type = empty
@@ -81,14 +83,6 @@ fn request() -> StartRequest {
         default_mount_point: Some("/p/rootfs".into()),
         ..StartRequest::default()
     }
-}
-
-fn config(text: &str) -> Config {
-    let mut config = Config::new();
-    config
-        .parse(text, "demo/config")
-        .expect("the test's own configuration");
-    config
 }
 
 fn plan(text: &str, facts: &HostFacts, request: &StartRequest) -> Result<StartPlan, String> {
