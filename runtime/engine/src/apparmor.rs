@@ -44,6 +44,7 @@ pub fn facts(values: &Values, cgroup_namespace: bool) -> Option<ApparmorFact> {
         Ok(Some((Module::Apparmor, label))) => label,
         _ => "unknown".to_string(),
     };
+    // Where securityfs is not mounted nothing can be told: the plan hears that as not visible.
     let policy = Policy::open().ok();
     let policy = policy.as_ref();
     let generated = lxc_plan::wants_generated(values);

@@ -4,7 +4,7 @@ use crate::facts::users;
 use crate::failure::{Failure, FailureKind};
 use crate::{last_word, step};
 use lxc_config::IdRange;
-use lxc_kernel::idmap::{self, Range, Writer};
+use lxc_kernel::idmap::{self, Range};
 use lxc_kernel::mount::{self, Propagation};
 use lxc_kernel::process::{self, Ended};
 use lxc_kernel::{SysError, fd, signals};
@@ -151,16 +151,7 @@ impl Userns {
     }
 
     fn run(&self, ids: (u32, u32), body: impl FnOnce() -> i32) -> Result<Ended, Failure> {
-        let how = match &self.writer {
-            MapWriter::Direct => Writer::Direct,
-            MapWriter::Tools {
-                newuidmap,
-                newgidmap,
-            } => Writer::Tools {
-                newuidmap: Path::new(newuidmap),
-                newgidmap: Path::new(newgidmap),
-            },
-        };
+        let how = step::idmap::writer(&self.writer);
         idmap::in_user_namespace(&self.ranges, &how, Some(ids), body).map_err(|error| match error {
             idmap::Error::Sys(error) => no_child().caused_by(&error),
             other => no_child().hint(other.to_string()),

@@ -44,7 +44,7 @@ pub fn configured(range: &Range) -> IdRange {
 /// Writes the maps of the guest, whose pid this is.
 pub fn write(map: &IdmapPlan, guest: i32) -> std::result::Result<(), Problem> {
     let ranges: Vec<Range> = map.ranges.iter().map(range).collect();
-    idmap::write(guest, &ranges, &writer(map)).map_err(|error| match error {
+    idmap::write(guest, &ranges, &writer(&map.writer)).map_err(|error| match error {
         idmap::Error::Sys(error) => Problem::Call(error),
         told => Problem::Told(refused(map, &told)),
     })
@@ -85,11 +85,12 @@ pub fn as_root_of(map: &IdmapPlan, work: impl FnOnce()) -> std::result::Result<(
         work();
         0
     };
-    idmap::in_user_namespace(&ranges, &writer(map), Some(map.setup), work).map(drop)
+    idmap::in_user_namespace(&ranges, &writer(&map.writer), Some(map.setup), work).map(drop)
 }
 
-fn writer(map: &IdmapPlan) -> Writer<'_> {
-    match &map.writer {
+/// Who writes the maps, in the kernel crate's words.
+pub fn writer(planned: &MapWriter) -> Writer<'_> {
+    match planned {
         MapWriter::Direct => Writer::Direct,
         MapWriter::Tools {
             newuidmap,
