@@ -78,6 +78,11 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
              the files to the ids of lxc.idmap (chown) and leave idmap= out"
                 .into()
         }
+        (Step::Mount(mount), Errno::INVAL) if error.call == "open_tree" => format!(
+            "something is mounted below {} on the host, which a container with lxc.idmap may not uncover: \
+             write rbind instead of bind",
+            mount.entry.source
+        ),
         (Step::Mount(mount), Errno::NOENT) if error.call == "open_tree" => format!(
             "{} does not exist on the host; create it, or add 'optional' to go on without",
             mount.entry.source

@@ -146,7 +146,7 @@ pub struct UnshareOptions {
     pub argv: Vec<String>,
 }
 
-/// A program started by [`unshare`]; dropped, it goes on.
+/// A program started by [`unshare()`]; dropped, it goes on.
 pub struct Unshared(unshare::Unshared);
 
 impl Unshared {

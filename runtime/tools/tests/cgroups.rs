@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Pid;
 use support::{Call, Lab, Layout, Peer, Side, cgroups_of, could_not_run, eventually};
 
 const OWNER: &str = "cgroups";
@@ -15,20 +16,41 @@ fn layouts(test: &str) -> impl Iterator<Item = Layout> {
     Layout::ALL.into_iter().filter(shown)
 }
 
-/// Directories of the host's hierarchies.
+/// Where root's containers lie in the hierarchy with these controllers: beside pid 1. Empty at its root.
+fn base(controllers: &str) -> String {
+    let all = cgroups_of(Pid::INIT, Layout::Hybrid);
+    let path = all.get(controllers).map_or("", String::as_str);
+    let path = path.strip_suffix("/init.scope").unwrap_or(path);
+    path.trim_end_matches('/').to_owned()
+}
+
+/// The directories below which root's containers lie, one of each of the host's hierarchies.
 fn hierarchies() -> Vec<PathBuf> {
     let root = Path::new("/sys/fs/cgroup");
+    let below = |directory: &Path, controllers: &str| {
+        directory.join(base(controllers).trim_start_matches('/'))
+    };
     if root.join("cgroup.procs").exists() {
-        return vec![root.to_owned()];
+        return vec![below(root, "")];
     }
+    let all = cgroups_of(Pid::INIT, Layout::Hybrid);
+    let sorted = |list: &str| {
+        let mut words: Vec<_> = list.split(',').map(str::to_owned).collect();
+        words.sort();
+        words
+    };
+    let controllers = |name: &str| {
+        let same =
+            |key: &&String| key.strip_prefix("name=") == Some(name) || sorted(key) == sorted(name);
+        all.keys().find(same).cloned().unwrap_or_default()
+    };
     let entries = fs::read_dir(root).expect("cgroups are mounted");
     let real = entries
         .flatten()
         .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()));
-    let with_cgroups = real
-        .map(|e| e.path())
-        .filter(|p| p.join("cgroup.procs").exists());
-    with_cgroups.collect()
+    real.filter(|e| e.path().join("cgroup.procs").exists())
+        .map(|e| below(&e.path(), &controllers(&e.file_name().to_string_lossy())))
+        .collect()
 }
 
 /// Removes the cgroup `path`, which the configuration named and LXC keeps, from every hierarchy. The
@@ -52,9 +74,19 @@ fn are_in(lab: &Lab, layout: Layout, name: &str, monitor: &str, init: &str) {
     let monitor_pid = lab.monitor_pid(name).expect("a monitor");
     for (pid, want) in [(monitor_pid, monitor), (lab.init_pid(name), init)] {
         for (controllers, path) in cgroups_of(pid, layout) {
-            assert_eq!(path, format!("/{want}"), "{layout:?} {controllers}");
+            let want = format!("{}/{want}", base(&controllers));
+            assert_eq!(path, want, "{layout:?} {controllers}");
         }
     }
+}
+
+/// Whether the process runs: one that nobody reaps has ended as well.
+fn lives(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    stat.is_ok_and(|stat| {
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    })
 }
 
 /// Runs `lxc-cgroup` of `side`; what it prints, without the newline.
@@ -156,9 +188,10 @@ fn limits_are_above_what_the_guest_sees() {
                 );
             }
             item(&lab, layout, Side::Ours, &["-n", &name, "pids.max", "41"]);
-            let limit = format!("/sys/fs/cgroup/pids/{top}/a/c/pids.max");
+            let place = format!("/sys/fs/cgroup/pids{}/{top}/a/c", base("pids"));
+            let limit = format!("{place}/pids.max");
             assert_eq!(fs::read_to_string(limit).expect("it is there"), "41\n");
-            let inner = format!("/sys/fs/cgroup/pids/{top}/a/c/in/pids.max");
+            let inner = format!("{place}/in/pids.max");
             assert_eq!(fs::read_to_string(inner).expect("it is there"), "max\n");
         }
         for side in Side::BOTH {
@@ -375,9 +408,7 @@ fn leftovers_under_other_names_are_swept() {
             let init = lab.init_pid(&name);
             rustix::process::kill_process(monitor, rustix::process::Signal::KILL)
                 .expect("it lives");
-            eventually("the guest dies", || {
-                !Path::new(&format!("/proc/{init}")).exists()
-            });
+            eventually("the guest dies", || !lives(init));
             // A stopped container cannot be stopped: only what is left of it goes.
             lab.tool(next, &["-n", &name]).run();
             if next == "lxc-start" {

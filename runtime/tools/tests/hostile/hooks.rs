@@ -11,7 +11,7 @@ use crate::support::Lab;
 fn recorder(lab: &Lab, file: &str) -> String {
     let out = lab.files().join(file);
     let script = format!(
-        "#!/bin/sh\n{{ for word; do echo \"word:$word\"; done; env; cat /proc/$$/maps; }} > {}\n",
+        "#!/bin/sh\n{{ for word; do echo \"word:$word\"; done; env; cat /proc/self/maps; }} > {}\n",
         out.display()
     );
     lab.file(&format!("{file}.sh"), 0o755, &script)
