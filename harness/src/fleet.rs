@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lxc_guest::protocol::{Reply, Request};
 
 use crate::image::turn::{self, InUse};
-use crate::image::{self, Cache, Initramfs, Kernel, KernelFiles, Package, Payload};
+use crate::image::{self, Cache, Initramfs, Kernel, KernelFiles, Package, Payload, Runs};
 use crate::machine::{Accel, Lost, Machine, Qemu, Spec};
 use crate::story::Guest;
 use crate::verdict::{Booted, How, Place, layout_name};
@@ -51,7 +51,7 @@ pub struct Berth {
     snapshot: PathBuf,
     // Nobody removes these while we are here.
     _snapshot: Option<InUse>,
-    _kernel: KernelFiles,
+    kernel: KernelFiles,
     _initramfs: Initramfs,
 }
 
@@ -174,9 +174,11 @@ impl Fleet {
             self.serial(place).0.clone(),
         );
         spec.append.clone_from(&known.parameters);
-        spec.accel = *self
-            .accel
-            .get_or_init(|| Accel::choose(&self.qemu, &spec, RESTORE));
+        if kernel.runs == Runs::InQemu {
+            spec.accel = *self
+                .accel
+                .get_or_init(|| Accel::choose(&self.qemu, &spec, RESTORE));
+        }
         let inputs = [kernel.digest.as_str(), initramfs.digest.as_str()].map(short);
         let stem = format!("{}-{}-", place.kernel, layout_name(place.layout));
         let snapshot = self.directory.join(format!("{stem}{}", inputs.join("-")));
@@ -186,7 +188,7 @@ impl Fleet {
             spec,
             snapshot,
             _snapshot: None,
-            _kernel: kernel,
+            kernel,
             _initramfs: initramfs,
         };
         Ok((berth, release))
@@ -228,13 +230,18 @@ impl Fleet {
             ..berth.spec.clone()
         };
         let begun = Instant::now();
-        let (machine, hello) =
-            Machine::boot(&self.qemu, &spec, BOOT).map_err(|lost| lost.to_string())?;
+        let booted = match berth.kernel.runs {
+            Runs::InQemu => Machine::boot(&self.qemu, &spec, BOOT),
+            Runs::AsProcess => Machine::boot_program(&spec, BOOT),
+        };
+        let (machine, hello) = booted.map_err(|lost| lost.to_string())?;
         let answer = begun.elapsed();
         let begun = Instant::now();
-        machine
-            .save(&berth.snapshot, SAVE)
-            .map_err(|lost| lost.to_string())?;
+        if berth.kernel.runs == Runs::InQemu {
+            machine
+                .save(&berth.snapshot, SAVE)
+                .map_err(|lost| lost.to_string())?;
+        }
         Ok(How::Fresh {
             init_ms: hello.init_at_ms,
             ready_ms: hello.ready_at_ms,
@@ -243,7 +250,7 @@ impl Fleet {
         })
     }
 
-    /// A clean machine of a place. It must be used and dropped in the calling thread, with which
+    /// A clean machine of a place: restored, or booted where nothing can be saved. It must be used and dropped in the calling thread, with which
     /// its QEMU would die.
     pub fn restore(&self, berth: &Berth, place: &Place) -> Result<Restored, Lost> {
         let serial = self.serial(place);
@@ -252,7 +259,10 @@ impl Fleet {
             ..berth.spec.clone()
         };
         let begun = Instant::now();
-        let (machine, _) = Machine::restore(&self.qemu, &spec, &berth.snapshot, RESTORE)?;
+        let (machine, _) = match berth.kernel.runs {
+            Runs::InQemu => Machine::restore(&self.qemu, &spec, &berth.snapshot, RESTORE)?,
+            Runs::AsProcess => Machine::boot_program(&spec, BOOT)?,
+        };
         Ok(Restored {
             machine,
             took: begun.elapsed(),

@@ -44,7 +44,7 @@ pub use packages::{Package, packages};
 pub use payload::Payload;
 pub use relock::relock;
 pub use subject::{add_libraries, debian_lxc, ours};
-pub use unpacked::KernelFiles;
+pub use unpacked::{KernelFiles, Runs};
 
 use digest::Memory;
 use fetch::{Apt, Order};

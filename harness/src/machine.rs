@@ -1,4 +1,5 @@
-//! One QEMU process: started with a deadline on everything, talked to, saved, restored, killed.
+//! One machine, made by QEMU or, of a kernel that is a program, by none: started with a deadline on
+//! everything, talked to, saved, restored, killed.
 //!
 //! A machine's memory is a file. Booted, it is one without a name; saving writes the little that
 //! the devices know, kills QEMU and copies the memory to the snapshot; restored machines map that
@@ -30,15 +31,16 @@ mod qemu;
 mod qmp;
 mod serial;
 mod snapshot;
+mod uml;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lxc_guest::frame;
-use lxc_guest::protocol::{Hello, Layout, Reply, Request};
+use lxc_guest::protocol::{Hello, Layout, Reply, Request, SERIAL_READY};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 pub use lost::Lost;
@@ -100,16 +102,44 @@ impl Spec {
 /// A machine that runs; dropping it kills it.
 #[derive(Debug)]
 pub struct Machine {
-    // QEMU goes first, so that nobody is there to see the rest go.
+    // Its process goes first, so that nobody is there to see the rest go.
     process: Process,
     port: Channel,
-    qmp: Qmp,
+    runner: Runner,
     /// Its memory, if that can be saved.
     memory: Option<File>,
     memory_bytes: u64,
     likeness: String,
     serial: PathBuf,
     lost: Option<Lost>,
+}
+
+/// What runs a machine, and what it can be told.
+#[derive(Debug)]
+enum Runner {
+    Qemu(Qmp),
+    /// The kernel itself, a program.
+    Itself,
+}
+
+impl Runner {
+    /// As a loss names it.
+    fn name(&self) -> &'static str {
+        match self {
+            Runner::Qemu(_) => "QEMU",
+            Runner::Itself => "user-mode Linux",
+        }
+    }
+
+    /// The monitor that saves and restores.
+    fn qmp(&mut self) -> Result<&mut Qmp, Failure> {
+        match self {
+            Runner::Qemu(qmp) => Ok(qmp),
+            Runner::Itself => Err(Failure::Here(
+                "user-mode Linux cannot be saved; boot it again".to_owned(),
+            )),
+        }
+    }
 }
 
 impl Machine {
@@ -122,6 +152,34 @@ impl Machine {
         let given = vec![(theirs.into(), fd::MEMORY)];
         let mut machine = Machine::start(qemu, spec, Start::Boot, given)?;
         machine.memory = Some(memory);
+        let hello = machine.greet(deadline)?;
+        Ok((machine, hello))
+    }
+
+    /// Boots a kernel that is a program: `spec.elf`. It has one processor, and cannot be saved.
+    pub fn boot_program(spec: &Spec, within: Duration) -> Result<(Machine, Hello), Lost> {
+        let deadline = Deadline::after(within);
+        let serial = serial_log(spec)?;
+        let (port, their_port) = Channel::pair().map_err(no_descriptor)?;
+        let mut given = uml::files(spec)?;
+        given.extend([
+            (their_port, uml::fd::PORT),
+            (serial.into(), uml::fd::SERIAL),
+        ]);
+        let root = rustix::process::geteuid().is_root();
+        let process = Process::start(&uml::argv(spec, root), given)
+            .map_err(|why| Lost::before_it_ran(format!("cannot start user-mode Linux: {why}")))?;
+        let mut machine = Machine {
+            process,
+            port,
+            runner: Runner::Itself,
+            memory: None,
+            memory_bytes: spec.memory_bytes(),
+            likeness: String::new(),
+            serial: spec.serial.clone(),
+            lost: None,
+        };
+        machine.hear_ready(deadline)?;
         let hello = machine.greet(deadline)?;
         Ok((machine, hello))
     }
@@ -146,7 +204,10 @@ impl Machine {
             deadline,
             pidfd: machine.process.pidfd(),
         };
-        let taken = machine.qmp.restore(fd::STATE, patience);
+        let taken = match machine.runner.qmp() {
+            Ok(qmp) => qmp.restore(fd::STATE, patience),
+            Err(failure) => Err(failure),
+        };
         taken.map_err(|failure| machine.give_up(&failure))?;
         let hello = machine.greet(deadline)?;
         Ok((machine, hello))
@@ -178,14 +239,17 @@ impl Machine {
             deadline: Deadline::after(within),
             pidfd: self.process.pidfd(),
         };
-        let saved = self.qmp.save(draft.state().as_fd(), patience);
+        let saved = match self.runner.qmp() {
+            Ok(qmp) => qmp.save(draft.state().as_fd(), patience),
+            Err(failure) => Err(failure),
+        };
         saved.map_err(|failure| self.give_up(&failure))?;
         // The memory is copied when nobody can write to it any more.
         let serial = self.serial.clone();
         drop(self);
         draft.finish(&memory).map_err(|error| {
             let serial = Serial::read(&serial);
-            explain(&here(error), &serial, None, None)
+            explain("QEMU", &here(error), &serial, None, None)
         })
     }
 
@@ -200,10 +264,7 @@ impl Machine {
         start: Start,
         mut given: Vec<(OwnedFd, i32)>,
     ) -> Result<Machine, Lost> {
-        let serial = File::create(&spec.serial).map_err(|error| {
-            let shown = spec.serial.display();
-            Lost::before_it_ran(format!("cannot write the serial log {shown}: {error}"))
-        })?;
+        let serial = serial_log(spec)?;
         let (port, their_port) = Channel::pair().map_err(no_descriptor)?;
         let (qmp, their_qmp) = Channel::pair().map_err(no_descriptor)?;
         given.extend([
@@ -216,7 +277,7 @@ impl Machine {
         Ok(Machine {
             process,
             port,
-            qmp: Qmp::new(qmp),
+            runner: Runner::Qemu(Qmp::new(qmp)),
             memory: None,
             memory_bytes: spec.memory_bytes(),
             likeness: likeness(qemu, spec),
@@ -237,6 +298,18 @@ impl Machine {
                 Err(self.give_up(&Failure::Said(what)))
             }
         }
+    }
+
+    /// Waits until the serial line passes everything on: what is said before is echoed.
+    fn hear_ready(&mut self, deadline: Deadline) -> Result<(), Lost> {
+        let mut first = [0];
+        let mut stream = self.port.until(deadline, self.process.pidfd());
+        let failure = match stream.read_exact(&mut first) {
+            Ok(()) if first == [SERIAL_READY] => return Ok(()),
+            Ok(()) => Failure::Said(format!("the agent began with the byte {}", first[0])),
+            Err(error) => channel::failure(&error, "the agent", "Hello", deadline),
+        };
+        Err(self.give_up(&failure))
     }
 
     fn ask_until(&mut self, request: &Request, deadline: Deadline) -> Result<Reply, Lost> {
@@ -260,6 +333,7 @@ impl Machine {
         let ended = self.process.ended_within(grace);
         let serial = Serial::read(&self.serial);
         let lost = explain(
+            self.runner.name(),
             failure,
             &serial,
             ended,
@@ -267,6 +341,14 @@ impl Machine {
         );
         self.lost.insert(lost).clone()
     }
+}
+
+/// The file for the serial console.
+fn serial_log(spec: &Spec) -> Result<File, Lost> {
+    File::create(&spec.serial).map_err(|error| {
+        let shown = spec.serial.display();
+        Lost::before_it_ran(format!("cannot write the serial log {shown}: {error}"))
+    })
 }
 
 /// A file without a name for a machine's memory; it takes what the machine touches.

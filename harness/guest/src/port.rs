@@ -1,4 +1,4 @@
-//! The virtio port on which the harness talks to us.
+//! The port on which the harness talks to us: virtio's, or a serial line where there is no virtio.
 //!
 //! While nobody holds the host's end, the port reads as ended and polls as hung up, for as long as
 //! that lasts. So it is watched for changes only, and what a peer that hung up has left unfinished
@@ -10,15 +10,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use lxc_guest::frame;
-use lxc_guest::protocol::{PORT, Reply, Request};
+use lxc_guest::protocol::{PORT, Reply, Request, SERIAL_PARAMETER, SERIAL_READY};
 use lxc_kernel::Errno;
 use lxc_kernel::events::{Interest, poll_one};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::modules::Index;
+use crate::parameters;
 use crate::trouble::{Calling, Outcome};
 use crate::watch::Watch;
 
@@ -29,14 +31,19 @@ const APPEARS_WITHIN: Duration = Duration::from_secs(20);
 const FROM_KERNEL: u32 = 1;
 
 /// A port that has been asked for and may not be there yet.
-pub struct Wanted {
-    /// News of devices, from before its driver was loaded.
-    news: OwnedFd,
+pub enum Wanted {
+    /// A virtio port; news of devices, from before its driver was loaded.
+    Virtio(OwnedFd),
+    /// The serial line that the kernel's command line names: its driver is part of the kernel.
+    Serial(String),
 }
 
 impl Wanted {
     /// Loads the port's driver, where it is not part of the kernel.
     pub fn new(index: &Index) -> Outcome<Wanted> {
+        if let Some(line) = parameters::value(SERIAL_PARAMETER)? {
+            return Ok(Wanted::Serial(line));
+        }
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let kind = (AddressFamily::NETLINK, SocketType::RAW);
         let news = socket_with(kind.0, kind.1, flags, Some(KOBJECT_UEVENT))
@@ -45,19 +52,23 @@ impl Wanted {
             .calling("bind", "NETLINK_KOBJECT_UEVENT")?;
         index.load_known("virtio_pci")?;
         index.load_known("virtio_console")?;
-        Ok(Wanted { news })
+        Ok(Wanted::Virtio(news))
     }
 
     /// Opens the port, as soon as it has its name.
     pub fn found(self) -> Outcome<Port> {
+        let news = match self {
+            Wanted::Serial(line) => return Port::open_serial(&line),
+            Wanted::Virtio(news) => news,
+        };
         let deadline = Instant::now() + APPEARS_WITHIN;
         loop {
             if let Some(device) = device()? {
                 return Port::open(&device);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let news = poll_one(self.news.as_fd(), Interest::READ, Some(left));
-            if !news.map_err(|error| error.to_string())? {
+            let some = poll_one(news.as_fd(), Interest::READ, Some(left));
+            if !some.map_err(|error| error.to_string())? {
                 return Err(format!(
                     "no virtio port is called {PORT} after {} s",
                     APPEARS_WITHIN.as_secs()
@@ -65,7 +76,7 @@ impl Wanted {
             }
             let mut buffer = [0; 4096];
             // What they say is all one, and if some were lost there was news all the same.
-            while recv(&self.news, &mut buffer, RecvFlags::empty()) != Err(Errno::AGAIN) {}
+            while recv(&news, &mut buffer, RecvFlags::empty()) != Err(Errno::AGAIN) {}
         }
     }
 }
@@ -106,6 +117,16 @@ impl Port {
             device,
             unread: Unread::default(),
         })
+    }
+
+    /// Opens a serial line, and says so once it passes every byte on as it is.
+    fn open_serial(path: &str) -> Outcome<Port> {
+        let mut port = Port::open(path)?;
+        let mut settings = tcgetattr(&port.device).calling("tcgetattr", path)?;
+        settings.make_raw();
+        tcsetattr(&port.device, OptionalActions::Flush, &settings).calling("tcsetattr", path)?;
+        port.write_all(&[SERIAL_READY]).calling("write", path)?;
+        Ok(port)
     }
 
     /// Has `watch` notice what changes here.

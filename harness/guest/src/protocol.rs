@@ -15,6 +15,14 @@ pub const LAYOUT_PARAMETER: &str = "lxc.cgroup";
 /// The kernel parameter that takes away system calls: `lxc.table=5.4` leaves those that Linux 5.4 has.
 pub const TABLE_PARAMETER: &str = "lxc.table";
 
+/// The kernel parameter that names the serial line on which the harness talks to the agent, where
+/// there is no virtio: `lxc.port=/dev/ttyS0`.
+pub const SERIAL_PARAMETER: &str = "lxc.port";
+
+/// What the agent says first on a serial line, once that passes bytes on as they are. Whatever came
+/// before would have been taken for somebody's typing, and echoed.
+pub const SERIAL_READY: u8 = 0x06;
+
 /// Directory of all containers in the machine.
 pub const LXCPATH: &str = "/var/lib/lxc";
 

@@ -69,6 +69,7 @@ impl Scene {
             packages: vec![package(dir.path(), "linux-6.1.0-x", "6.1-1")],
             modules: Wanted {
                 required: vec!["built_in".to_string()],
+                qemu: Vec::new(),
                 optional: Vec::new(),
             },
         };

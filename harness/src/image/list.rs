@@ -77,6 +77,9 @@ impl fmt::Display for Locked {
 pub(super) struct Wanted {
     /// Each kernel must have them, as modules or built in.
     pub(super) required: Vec<String>,
+    /// So must each that QEMU boots: devices that it has.
+    #[serde(default)]
+    pub(super) qemu: Vec<String>,
     /// Taken where there.
     pub(super) optional: Vec<String>,
 }
@@ -96,7 +99,7 @@ pub(super) struct KernelEntry {
     pub(super) like: Option<String>,
     #[serde(default)]
     pub(super) suite: String,
-    /// Names with one `*`, which stands for the same text in each of them.
+    /// Names with at most one `*`, which stands for the same text in each of them.
     #[serde(default)]
     pub(super) packages: Vec<String>,
     #[serde(default)]
@@ -282,9 +285,9 @@ fn check_entry(entry: &KernelEntry, before: &[KernelEntry]) -> Result<(), String
         return Err(format!("the kernel {name} has no packages"));
     }
     for package in packages {
-        if !is_word(package, ".-+*") || package.matches('*').count() != 1 {
+        if !is_word(package, ".-+*") || package.matches('*').count() > 1 {
             return Err(format!(
-                "the package {package:?} is not a name with exactly one `*`"
+                "the package {package:?} is not a name with one `*` at most"
             ));
         }
     }
@@ -378,9 +381,11 @@ fn locked(entry: KernelEntry, lock: &[LockLine], modules: &Wanted) -> Result<Ker
     })
 }
 
-/// What the `*` of a pattern stands for in a name that matches it.
+/// What the `*` of a pattern stands for in a name that matches it; nothing in one that has none.
 pub(super) fn star<'a>(pattern: &str, name: &'a str) -> Option<&'a str> {
-    let (before, after) = pattern.split_once('*')?;
+    let Some((before, after)) = pattern.split_once('*') else {
+        return (pattern == name).then_some("");
+    };
     name.strip_prefix(before)?.strip_suffix(after)
 }
 
@@ -406,7 +411,15 @@ mod tests {
                 .map(|k| k.name.clone())
                 .collect()
         };
-        let all = ["5.10", "6.1", "6.12", "6.18", "7.3", "5.4-table"];
+        let all = [
+            "5.10",
+            "6.1",
+            "6.12",
+            "6.18",
+            "7.3",
+            "5.4-table",
+            "uml-5.10",
+        ];
         assert_eq!(names(|_| true), all);
         assert_eq!(names(|k| !k.layouts.is_empty()), all);
         assert_eq!(names(|k| !k.peers.is_empty()), ["5.10", "6.1", "7.3"]);
@@ -429,7 +442,7 @@ mod tests {
         );
         assert!(wrong(&ONE.replace("6.1\"", "../x\"")).contains("toml:1: the name \"../x\""));
         assert!(wrong(&ONE.replace("\"s\"", "\"s main\\ndeb\"")).contains("suite"));
-        assert!(wrong(&ONE.replace('*', "")).contains("exactly one `*`"));
+        assert!(wrong(&ONE.replace('*', "**")).contains("one `*` at most"));
         assert!(wrong(&ONE.replace("[\"linux-6.1.*-x\"]", "[]")).contains("no packages"));
         let like = format!("{ONE}[[kernel]]\nname = \"5.4\"\nlike = \"6.1\"\n");
         assert_eq!(parse_kernels(&like).unwrap().len(), 2);
@@ -491,6 +504,8 @@ mod tests {
             star("linux-6.1.*-cloud", "linux-6.1.0-5-cloud-unsigned"),
             None
         );
+        assert_eq!(star("user-mode-linux", "user-mode-linux"), Some(""));
+        assert_eq!(star("user-mode-linux", "user-mode-linux-doc"), None);
         // The two halves may not overlap.
         assert_eq!(star("ab*ba", "aba"), None);
     }

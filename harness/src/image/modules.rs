@@ -8,6 +8,7 @@ use std::io::Read;
 
 use super::elf::{self, Modinfo, plain};
 use super::list::Wanted;
+use super::unpacked::Runs;
 
 /// The directory of modules in the machine.
 const IN_THE_MACHINE: &str = "/lib/modules";
@@ -75,9 +76,13 @@ impl Modules {
     ///
     /// What is built in is left out. A name that the kernel does not know at all is an error,
     /// unless it is optional.
-    pub(super) fn choose(mut self, wanted: &Wanted) -> Result<Chosen, String> {
+    pub(super) fn choose(mut self, wanted: &Wanted, runs: Runs) -> Result<Chosen, String> {
         let mut order = Vec::new();
-        for name in &wanted.required {
+        let devices = match runs {
+            Runs::InQemu => wanted.qemu.as_slice(),
+            Runs::AsProcess => &[],
+        };
+        for name in devices.iter().chain(&wanted.required) {
             let name = plain(name);
             if !self.visit(&name, &mut order)? && !self.built_in.contains(&name) {
                 return Err(format!(
@@ -287,6 +292,7 @@ mod tests {
         let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         Wanted {
             required: strings(required),
+            qemu: Vec::new(),
             optional: strings(optional),
         }
     }
@@ -308,7 +314,7 @@ mod tests {
             ("unwanted", "", "", ""),
         ];
         let chosen = modules(&rows)
-            .choose(&wanted(&["ext4", "libfs"], &["absent"]))
+            .choose(&wanted(&["ext4", "libfs"], &["absent"]), Runs::InQemu)
             .unwrap();
         let expected = "\
             module deep_one /lib/modules/deep_one.ko -\n\
@@ -331,7 +337,9 @@ mod tests {
     #[test]
     fn wishes_may_go_round_in_a_circle() {
         let rows = [("a", "", "b", ""), ("b", "c", "a", ""), ("c", "", "a", "")];
-        let chosen = modules(&rows).choose(&wanted(&["a"], &["b"])).unwrap();
+        let chosen = modules(&rows)
+            .choose(&wanted(&["a"], &["b"]), Runs::InQemu)
+            .unwrap();
         let expected = "\
             module c /lib/modules/c.ko -\n\
             module b /lib/modules/b.ko c\n\
@@ -342,7 +350,12 @@ mod tests {
     #[test]
     fn what_is_nowhere_is_an_error_unless_it_is_optional() {
         let rows = [("a", "gone", "", "")];
-        let choose = |wanted: &Wanted| modules(&rows).choose(wanted).map(|_| ()).unwrap_err();
+        let choose = |wanted: &Wanted| {
+            modules(&rows)
+                .choose(wanted, Runs::InQemu)
+                .map(|_| ())
+                .unwrap_err()
+        };
         assert!(choose(&wanted(&["absent"], &[])).contains("absent is neither in its packages"));
         assert_eq!(
             choose(&wanted(&["a"], &[])),
@@ -350,7 +363,7 @@ mod tests {
         );
         assert!(
             modules(&rows)
-                .choose(&wanted(&["built_in-one"], &["absent"]))
+                .choose(&wanted(&["built_in-one"], &["absent"]), Runs::InQemu)
                 .is_ok()
         );
     }
@@ -367,7 +380,7 @@ mod tests {
             modules.add(path, &mut b"nonsense".as_slice()).unwrap();
             modules.add("fs/README", &mut b"".as_slice()).unwrap();
             let error = modules
-                .choose(&wanted(&["x"], &[]))
+                .choose(&wanted(&["x"], &[]), Runs::InQemu)
                 .map(|_| ())
                 .unwrap_err();
             assert!(error.contains(path) && error.contains(reason), "{error}");

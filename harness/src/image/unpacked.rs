@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::digest::{self, Memory};
@@ -18,7 +19,28 @@ const RECIPE: &str = "1";
 /// Lists what the directory must hold, and says at its end that it is whole.
 const CONTENTS: &str = "contents";
 const VMLINUX: &str = "vmlinux";
+/// The kernel that is a program, instead of [`VMLINUX`].
+const PROGRAM: &str = "linux.uml";
 const INDEX: &str = "index";
+
+/// What a kernel needs to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// A machine, which QEMU makes.
+    InQemu,
+    /// Nothing but a host's process: user-mode Linux.
+    AsProcess,
+}
+
+impl Runs {
+    /// The kernel's file in the directory.
+    fn file(self) -> &'static str {
+        match self {
+            Runs::InQemu => VMLINUX,
+            Runs::AsProcess => PROGRAM,
+        }
+    }
+}
 
 /// A kernel, ready to be booted, and its modules. Nobody removes the files while this lives.
 #[derive(Debug)]
@@ -27,8 +49,10 @@ pub struct KernelFiles {
     pub name: String,
     /// As `uname -r` will say.
     pub release: String,
-    /// The kernel itself, an ELF file for QEMU's `-kernel`.
+    /// The kernel itself: an ELF file for QEMU's `-kernel`, or a program.
     pub elf: PathBuf,
+    /// What it needs to run.
+    pub runs: Runs,
     /// Stands for all of it: equal digests, equal kernel and modules.
     pub digest: String,
     /// The text for [`lxc_guest::protocol::MODULES_INDEX`].
@@ -71,6 +95,7 @@ pub(super) fn check(name: &str, dir: &Path, memory: &Memory) -> Result<KernelFil
     let release = lines.next().and_then(|line| line.strip_prefix("release "));
     let release = release.ok_or("contents: no release")?.to_string();
     let mut modules = BTreeMap::new();
+    let mut runs = Runs::InQemu;
     for line in lines {
         let (expected, file) = line
             .split_once(' ')
@@ -82,6 +107,9 @@ pub(super) fn check(name: &str, dir: &Path, memory: &Memory) -> Result<KernelFil
         if found != expected {
             return Err(format!("{file}: its sha256 is {found}, not {expected}"));
         }
+        if file == PROGRAM {
+            runs = Runs::AsProcess;
+        }
         if let Some(module) = file.strip_prefix("modules/") {
             modules.insert(format!("/lib/modules/{module}"), (path, found));
         }
@@ -91,7 +119,8 @@ pub(super) fn check(name: &str, dir: &Path, memory: &Memory) -> Result<KernelFil
     Ok(KernelFiles {
         name: name.to_string(),
         release,
-        elf: dir.join(VMLINUX),
+        elf: dir.join(runs.file()),
+        runs,
         digest: digest::of_bytes(contents.as_bytes()),
         index,
         modules,
@@ -113,17 +142,27 @@ pub(super) fn make(kernel: &Kernel, packages: &[PathBuf], dir: &Path) -> Result<
     for package in packages {
         deb::each_file(package, |path, content| found.take(path, content))?;
     }
-    let image = found.image.ok_or("its packages contain no kernel")?;
+    let (image, runs) = found.image.ok_or("its packages contain no kernel")?;
     let wrong = |what: String| format!("its kernel image: {what}");
-    let release = vmlinux::release(&image).map_err(wrong)?;
+    let release = match runs {
+        Runs::InQemu => vmlinux::release(&image).map_err(wrong)?,
+        // It says its release when it runs; its modules lie in a directory of that name.
+        Runs::AsProcess => {
+            let first = found.releases.first();
+            first.ok_or("its packages contain no modules")?.clone()
+        }
+    };
     // A kernel loads modules of its own release only.
     if let Some(other) = found.releases.iter().find(|other| **other != release) {
         return Err(format!(
             "its kernel calls itself {release}, its modules are for {other}"
         ));
     }
-    let Chosen { index, files } = found.modules.choose(&kernel.modules)?;
-    let elf = vmlinux::extract(&image).map_err(wrong)?;
+    let Chosen { index, files } = found.modules.choose(&kernel.modules, runs)?;
+    let elf = match runs {
+        Runs::InQemu => vmlinux::extract(&image).map_err(wrong)?,
+        Runs::AsProcess => image,
+    };
 
     let mut contents = format!("release {release}");
     let mut write = |name: &str, bytes: &[u8]| {
@@ -131,10 +170,15 @@ pub(super) fn make(kernel: &Kernel, packages: &[PathBuf], dir: &Path) -> Result<
         fs::write(dir.join(name), bytes).map_err(|error| format!("{}: {error}", dir.display()))
     };
     fs::create_dir(dir.join("modules")).map_err(|error| format!("{}: {error}", dir.display()))?;
-    write(VMLINUX, &elf)?;
+    write(runs.file(), &elf)?;
     write(INDEX, index.as_bytes())?;
     for (name, bytes) in &files {
         write(&format!("modules/{name}.ko"), bytes)?;
+    }
+    if runs == Runs::AsProcess {
+        let program = dir.join(runs.file());
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
+            .map_err(|error| format!("{}: {error}", program.display()))?;
     }
     let end = digest::of_bytes(contents.as_bytes());
     let contents = format!("{contents}\nend {end}\n");
@@ -144,7 +188,7 @@ pub(super) fn make(kernel: &Kernel, packages: &[PathBuf], dir: &Path) -> Result<
 /// What was found in the packages.
 #[derive(Default)]
 struct Found {
-    image: Option<Vec<u8>>,
+    image: Option<(Vec<u8>, Runs)>,
     releases: std::collections::BTreeSet<String>,
     modules: Modules,
 }
@@ -153,14 +197,21 @@ impl Found {
     /// Keeps a file if it is wanted.
     ///
     /// Kernels lie in boot/ and, from 7.2 on, beside their modules; modules in lib/modules/RELEASE
-    /// and, from 6.12 on, below usr/.
+    /// and, from 6.12 on, below usr/. A kernel that is a program has them in a place of its own.
     fn take(&mut self, path: &str, content: &mut dyn Read) -> std::io::Result<()> {
         let path = path.strip_prefix("usr/").unwrap_or(path);
-        let beside = path
-            .strip_prefix("lib/modules/")
+        let beside = ["lib/modules/", "lib/uml/modules/"]
+            .iter()
+            .find_map(|directory| path.strip_prefix(directory))
             .and_then(|rest| rest.split_once('/'));
-        if path.starts_with("boot/vmlinuz-") || matches!(beside, Some((_, "vmlinuz"))) {
-            content.read_to_end(self.image.insert(Vec::new()))?;
+        let runs = match (path, beside) {
+            ("bin/linux.uml", _) => Some(Runs::AsProcess),
+            (_, Some((_, "vmlinuz"))) => Some(Runs::InQemu),
+            _ => path.starts_with("boot/vmlinuz-").then_some(Runs::InQemu),
+        };
+        if let Some(runs) = runs {
+            let (image, _) = self.image.insert((Vec::new(), runs));
+            content.read_to_end(image)?;
         }
         let Some((release, file)) = beside else {
             return Ok(());

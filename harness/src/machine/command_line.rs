@@ -100,12 +100,7 @@ fn kernel_parameters(spec: &Spec) -> String {
     let mut parameters = "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check \
          random.trust_cpu=on cryptomgr.notests nowatchdog"
         .to_owned();
-    let layout = match spec.layout {
-        Layout::V1 => "v1",
-        Layout::Hybrid => "hybrid",
-        Layout::V2 => "v2 cgroup_no_v1=all",
-    };
-    parameters += &format!(" {LAYOUT_PARAMETER}={layout}");
+    parameters += &format!(" {}", cgroup_parameters(spec.layout));
     if spec.accel == Accel::Tcg {
         parameters += " clocksource=hpet";
     }
@@ -114,6 +109,16 @@ fn kernel_parameters(spec: &Spec) -> String {
         parameters += extra;
     }
     parameters
+}
+
+/// How the agent shall mount cgroups.
+pub(super) fn cgroup_parameters(layout: Layout) -> String {
+    let layout = match layout {
+        Layout::V1 => "v1",
+        Layout::Hybrid => "hybrid",
+        Layout::V2 => "v2 cgroup_no_v1=all",
+    };
+    format!("{LAYOUT_PARAMETER}={layout}")
 }
 
 /// What a snapshot must have in common with the machine that is to be restored from it.

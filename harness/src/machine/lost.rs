@@ -50,7 +50,7 @@ pub(super) enum Failure {
         /// How long was waited.
         within: Duration,
     },
-    /// The other end closed its socket, or QEMU is no more.
+    /// The other end closed its socket, or what runs the machine is no more.
     Closed,
     /// It can be read, and is no answer.
     Said(String),
@@ -58,9 +58,10 @@ pub(super) enum Failure {
     Here(String),
 }
 
-/// Puts the cause in front of the symptom: a kernel's panic explains why QEMU ended, and that
-/// explains why nobody answered.
+/// Puts the cause in front of the symptom: a kernel's panic explains why what runs the machine, by
+/// its name, ended, and that explains why nobody answered.
 pub(super) fn explain(
+    runner: &str,
     failure: &Failure,
     serial: &Serial,
     ended: Option<Ended>,
@@ -72,10 +73,10 @@ pub(super) fn explain(
         (_, Some(reason), _) => format!("the kernel panicked: {reason}"),
         (_, None, Some(ended)) => match (serial.last_words(), last_output) {
             (Some(words), _) => format!("the agent gave up: {words}"),
-            (None, Some(output)) => format!("QEMU ended: {}, {output}", status(ended)),
-            (None, None) => format!("QEMU ended: {}", status(ended)),
+            (None, Some(output)) => format!("{runner} ended: {}, {output}", status(ended)),
+            (None, None) => format!("{runner} ended: {}", status(ended)),
         },
-        (Failure::Closed, None, None) => "QEMU closed its socket and still runs".to_owned(),
+        (Failure::Closed, None, None) => format!("{runner} closed its socket and still runs"),
         (Failure::Silent { who, asked, within }, None, None) => {
             format!("{who} did not answer {asked} within {}", spoken(*within))
         }
@@ -193,13 +194,22 @@ mod tests {
                 "open() = ENOENT",
             ),
         ] {
-            assert_eq!(explain(failure, &serial(printed), ended, output).why, why);
+            assert_eq!(
+                explain("QEMU", failure, &serial(printed), ended, output).why,
+                why
+            );
         }
     }
 
     #[test]
     fn a_lost_machine_shows_what_it_printed_last() {
-        let lost = explain(&Failure::Closed, &serial("one\r\n\r\ntwo\r\n"), None, None);
+        let lost = explain(
+            "QEMU",
+            &Failure::Closed,
+            &serial("one\r\n\r\ntwo\r\n"),
+            None,
+            None,
+        );
         assert_eq!(
             lost.to_string(),
             "QEMU closed its socket and still runs\n  | one\n  | two"

@@ -147,6 +147,102 @@ fn a_machine_that_answers_is_asked_until_it_does_not() {
     );
 }
 
+/// A scene whose kernel is a script.
+fn program(script: &str) -> Scene {
+    let mut scene = scene(script);
+    scene.spec.elf.clone_from(&scene.qemu.program);
+    let initramfs = scene.directory.path().join("initramfs");
+    std::fs::write(&initramfs, "").unwrap();
+    scene.spec.initramfs = initramfs;
+    scene
+}
+
+/// The machines that a program is: what its losses say.
+fn program_loss(scene: &Scene, within: Duration) -> Lost {
+    Machine::boot_program(&scene.spec, within).expect_err("a script is no machine")
+}
+
+#[test]
+fn a_kernel_that_is_a_program_is_heard_before_it_is_asked() {
+    let scene = program(&format!(
+        "printf '\\006' >&3; {}; exec sleep 1000",
+        greets()
+    ));
+    let (machine, hello) = Machine::boot_program(&scene.spec, LONG).unwrap();
+    assert_eq!((hello.kernel.as_str(), hello.layout), ("5", Layout::V2));
+    let lost = machine
+        .save(&scene.directory.path().join("s"), LONG)
+        .unwrap_err();
+    assert!(lost.why.contains("cannot be saved"), "{lost}");
+    let scene = program("printf x >&3; exec sleep 1000");
+    let why = program_loss(&scene, LONG).why;
+    assert_eq!(why, "the agent began with the byte 120");
+}
+
+#[test]
+fn a_kernel_that_is_a_program_is_lost_like_any_other() {
+    let panic = "Kernel panic - not syncing: VFS";
+    for (script, why) in [
+        (
+            "echo 'no memory' >&2; exit 3",
+            "user-mode Linux ended: exit status 3, no memory",
+        ),
+        (
+            &format!("echo '{panic}' >&6; exit 1"),
+            "the kernel panicked: VFS",
+        ),
+        (
+            "exec 3>&-; exec sleep 1000",
+            "the agent did not answer Hello within 900 ms",
+        ),
+        (
+            "echo 'guest-agent: no line' >&6",
+            "the agent gave up: no line",
+        ),
+    ] {
+        let scene = program(script);
+        let short = Duration::from_millis(900);
+        let within = if script.contains("sleep") {
+            short
+        } else {
+            LONG
+        };
+        assert_eq!(program_loss(&scene, within).why, why);
+    }
+    let mut scene = program("exit 0");
+    scene.spec.elf = "/nowhere/linux".into();
+    let why = program_loss(&scene, LONG).why;
+    assert_eq!(
+        why,
+        "cannot open /nowhere/linux: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn a_hung_kernel_that_is_a_program_dies_with_all_its_processes() {
+    // A word of its own finds its processes, one of which has left the session.
+    let word = format!("{}.5", 100_000 + std::process::id());
+    let script = format!("setsid sleep {word} & sleep {word}");
+    let scene = program(&script);
+    let lost = program_loss(&scene, Duration::from_secs(2));
+    assert_eq!(lost.why, "the agent did not answer Hello within 2 s");
+    let there = || {
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut lines = entries.map(|entry| std::fs::read(entry.path().join("cmdline")));
+        lines.any(|line| {
+            line.is_ok_and(|line| String::from_utf8_lossy(&line) == format!("sleep\0{word}\0"))
+        })
+    };
+    let start = Instant::now();
+    while there() {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "it is still there"
+        );
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_save_that_fails_leaves_no_file() {
     let scene = scene(&format!("{}; exec 4>&-; exec sleep 1000", greets()));
