@@ -1,6 +1,6 @@
 /*
- * What a hostile guest, or somebody who wants to see a runtime die, asks of the kernel: one attempt a
- * verb, its outcome printed. Linked statically, so that it runs in any rootfs.
+ * What a hostile guest asks of the kernel: one attempt a verb, its outcome printed. Linked statically, so
+ * that it runs in any rootfs.
  *
  * It says what the kernel answered and judges nothing; what should have been answered stands in the
  * tests and scenarios that use it. Exit status: 0 the attempt was made, 2 misused, 3 it could not be
@@ -45,7 +45,7 @@ static pid_t next_process(DIR *proc)
 	while ((entry = readdir(proc))) {
 		pid_t pid = atoi(entry->d_name);
 
-		if (pid > 1 && pid != getpid())
+		if (pid > 0 && pid != getpid())
 			return pid;
 	}
 	rewinddir(proc);
@@ -105,36 +105,6 @@ static int handle(char **words)
 	return 0;
 }
 
-/* Whether a process still is what it was born as: not one of the guest's programs. */
-static int before_exec(pid_t pid)
-{
-	char path[64], target[4096];
-	ssize_t length;
-
-	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	length = readlink(path, target, sizeof(target) - 1);
-	if (length < 0)
-		return errno != ENOENT && errno != ESRCH;
-	target[length] = 0;
-	return access(target, F_OK) != 0;
-}
-
-/* How many of its descriptors are directories, seen from here. */
-static int directories_of(pid_t pid)
-{
-	char path[64];
-	int found = 0;
-
-	for (int number = 0; number < 64; number++) {
-		struct stat seen;
-
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, number);
-		if (stat(path, &seen) == 0 && S_ISDIR(seen.st_mode))
-			found++;
-	}
-	return found;
-}
-
 /* The longest that anything goes on, whatever becomes of who should end it. */
 static const double LONGEST = 120;
 
@@ -144,47 +114,150 @@ static int over(const char *file, double begun)
 	return access(file, F_OK) == 0 || now() - begun > LONGEST;
 }
 
-/* seize FILE: until there is FILE, trace whatever appears before it has become the guest's own program. */
-static int seize(char **words)
-{
-	double begun = now();
-	long tried = 0, seized = 0, early = 0, directories = 0;
-	DIR *proc = opendir("/proc");
-
-	puts("begun");
-	while (proc && !over(words[0], begun)) {
-		pid_t pid = next_process(proc);
-		int status;
-
-		if (!pid)
-			continue;
-		tried++;
-		if (before_exec(pid))
-			directories += directories_of(pid);
-		if (ptrace(PTRACE_SEIZE, pid, 0, 0) < 0)
-			continue;
-		seized++;
-		ptrace(PTRACE_INTERRUPT, pid, 0, 0);
-		if (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) {
-			if (before_exec(pid)) {
-				early++;
-				directories += directories_of(pid);
-			}
-			ptrace(PTRACE_DETACH, pid, 0, 0);
-		}
-	}
-	printf("%s\nbefore exec: %ld\ndirectories: %ld\n", tried ? "tried" : "nobody came", early,
-	       directories);
-	fprintf(stderr, "%ld tries, %ld seized\n", tried, seized);
-	return 0;
-}
-
 static int same_file(int fd, const char *path)
 {
 	struct stat one, other;
 
 	return fstat(fd, &one) == 0 && stat(path, &other) == 0 && one.st_dev == other.st_dev &&
 	       one.st_ino == other.st_ino;
+}
+
+/* Whether what was opened has a name in here: then it is the guest's own. */
+static int has_a_name_here(int fd)
+{
+	char path[64], target[4096] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, target, sizeof(target) - 1) > 0 && same_file(fd, target);
+}
+
+enum whose { NOBODYS, GUESTS, HOSTS };
+
+/* What NAME of a process is, opened through /proc: refused or gone, the guest's own, or of the host. */
+static enum whose whose(pid_t pid, const char *name)
+{
+	char path[64];
+	enum whose found;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return NOBODYS;
+	found = has_a_name_here(fd) ? GUESTS : HOSTS;
+	if (found == HOSTS) {
+		char target[4096] = "";
+
+		if (readlink(path, target, sizeof(target) - 1) > 0)
+			fprintf(stderr, "%s: %s\n", path, target);
+	}
+	close(fd);
+	return found;
+}
+
+/* How often something of the host, or of a process that is not yet one of the guest's programs, was got. */
+struct loot {
+	long traced, root, cwd, exe, fd, mem, secret;
+};
+
+/* What can be had of a process by names in /proc. */
+static void search(pid_t pid, struct loot *loot)
+{
+	char name[32];
+
+	loot->root += whose(pid, "root") == HOSTS;
+	loot->cwd += whose(pid, "cwd") == HOSTS;
+	loot->exe += whose(pid, "exe") == HOSTS;
+	/* The first three are meant for it. */
+	for (int number = 3; number < 32; number++) {
+		snprintf(name, sizeof(name), "fd/%d", number);
+		loot->fd += whose(pid, name) == HOSTS;
+	}
+}
+
+/* Whether TEXT stands in the environment that a process was executed with. */
+static int environment_has(pid_t pid, const char *text)
+{
+	static char bytes[1 << 16];
+	char path[64];
+	ssize_t length;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	length = read(fd, bytes, sizeof(bytes));
+	close(fd);
+	return length > 0 && memmem(bytes, length, text, strlen(text)) != NULL;
+}
+
+/* Whether its memory can be opened before it has become another's by an exec. */
+static int memory_opens(pid_t pid)
+{
+	char path[64];
+	int fd, early;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	/* Once its program is the guest's it stays so: this was earlier. */
+	early = whose(pid, "exe") == HOSTS;
+	close(fd);
+	return early;
+}
+
+/* Traces a process, and sees whether it was to become one of the guest's programs only later. */
+static void trace(pid_t pid, struct loot *loot)
+{
+	int status, early;
+
+	if (ptrace(PTRACE_SEIZE, pid, 0, 0) < 0)
+		return;
+	ptrace(PTRACE_INTERRUPT, pid, 0, 0);
+	if (waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status))
+		return;
+	/* In the midst of its exec the kernel lets nobody in: it has stopped before that, or afterwards. */
+	early = whose(pid, "exe") == HOSTS;
+	loot->traced += early;
+	if (early)
+		search(pid, loot);
+	/* One that was killed meanwhile has to be taken note of, or its parent waits for ever. */
+	if (ptrace(PTRACE_DETACH, pid, 0, 0) < 0)
+		waitpid(pid, &status, __WALL);
+}
+
+/*
+ * loot FILE SECRET: until there is FILE, reach for whatever appears before it has become one of the guest's
+ * own programs; SECRET is a text in the environment of who brings it.
+ */
+static int take_loot(char **words)
+{
+	double begun = now();
+	struct loot loot = { 0 };
+	long tried = 0;
+	DIR *proc = opendir("/proc");
+
+	puts("begun");
+	while (proc && !over(words[0], begun)) {
+		pid_t pid = next_process(proc);
+
+		if (!pid)
+			continue;
+		tried += pid != 1;
+		if (whose(pid, "exe") == GUESTS)
+			continue;
+		loot.mem += memory_opens(pid);
+		loot.secret += environment_has(pid, words[1]);
+		search(pid, &loot);
+		trace(pid, &loot);
+	}
+	printf("%s\ntraced: %ld\nroot: %ld\ncwd: %ld\nexe: %ld\nfd: %ld\nmem: %ld\nsecret: %ld\n",
+	       tried ? "tried" : "nobody came", loot.traced, loot.root, loot.cwd, loot.exe, loot.fd,
+	       loot.mem, loot.secret);
+	fprintf(stderr, "%ld tries\n", tried);
+	return 0;
 }
 
 /* Whether a byte of a file could be written; it is the byte that is there. */
@@ -208,7 +281,7 @@ static int overwrite(char **words)
 		pid_t pid = next_process(proc);
 		int fd, writable = -1;
 
-		if (!pid)
+		if (pid <= 1)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 		fd = open(path, O_PATH | O_CLOEXEC);
@@ -249,80 +322,6 @@ static int say(char **words)
 	return 0;
 }
 
-/*
- * kill-at WHOM CALL PROGRAM…: runs it, and kills one of the processes that come of it with SIGKILL as it
- * enters its CALL-th system call since its birth or last exec. WHOM counts the births, 0 is PROGRAM.
- */
-static int kill_at(char **words)
-{
-	enum { MOST = 64 };
-	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-			     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
-	long whom = atol(words[0]), wanted = atol(words[1]);
-	pid_t born[MOST] = { 0 }, first = fork();
-	long calls[MOST] = { 0 };
-	int entering[MOST] = { 0 }, births = 0, ended = -1;
-	int killed = 0;
-
-	if (first == 0) {
-		raise(SIGSTOP);
-		execvp(words[2], words + 2);
-		_exit(127);
-	}
-	waitpid(first, NULL, WUNTRACED);
-	if (ptrace(PTRACE_SEIZE, first, 0, options) < 0) {
-		perror("ptrace");
-		kill(first, SIGKILL);
-		return 3;
-	}
-	kill(first, SIGCONT);
-	born[births++] = first;
-	for (;;) {
-		int status, which = 0, signal = 0;
-		pid_t pid = waitpid(-1, &status, __WALL);
-
-		if (pid < 0)
-			break;
-		while (which < births && born[which] != pid)
-			which++;
-		if (which == births && births < MOST)
-			born[births++] = pid;
-		if (which >= MOST)
-			continue;
-		if (WIFEXITED(status) || WIFSIGNALED(status)) {
-			if (pid == first) {
-				ended = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-				break;
-			}
-			continue;
-		}
-		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
-			entering[which] = !entering[which];
-			if (which == whom && entering[which] && !killed && ++calls[which] == wanted) {
-				kill(pid, SIGKILL);
-				killed = 1;
-				continue;
-			}
-		} else if (status >> 8 == (SIGTRAP | (PTRACE_EVENT_EXEC << 8))) {
-			calls[which] = 0;
-		} else if (status >> 16 == PTRACE_EVENT_STOP) {
-			int group = WSTOPSIG(status);
-
-			if (group == SIGSTOP || group == SIGTSTP || group == SIGTTIN || group == SIGTTOU) {
-				ptrace(PTRACE_LISTEN, pid, 0, 0);
-				continue;
-			}
-		} else if (status >> 16 == 0) {
-			signal = WSTOPSIG(status);
-		}
-		ptrace(PTRACE_SYSCALL, pid, 0, signal);
-	}
-	/* Those that still run are let go by our own end. */
-	fprintf(stderr, "%s after %ld calls of %d births\n", killed ? "killed" : "not killed",
-		whom < MOST ? calls[whom] : 0, births);
-	return ended < 0 ? 3 : ended == 0 ? 0 : 1;
-}
-
 static const struct {
 	const char *word;
 	int words;
@@ -332,10 +331,9 @@ static const struct {
 	{ "with-key", 2, with_key },
 	{ "key", 1, key },
 	{ "handle", 1, handle },
-	{ "seize", 1, seize },
+	{ "loot", 2, take_loot },
 	{ "overwrite", 1, overwrite },
 	{ "say", 0, say },
-	{ "kill-at", 3, kill_at },
 };
 
 int main(int count, char **words)

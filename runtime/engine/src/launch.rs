@@ -11,7 +11,7 @@ use crate::origin;
 use crate::request::{MonitorRequest, Request};
 use lxc_kernel::process::{self, SpawnSpec};
 use lxc_kernel::{Errno, SysError, fd, inherit, users};
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -107,18 +107,33 @@ pub fn find_program() -> Result<PathBuf, Failure> {
 pub struct Launch {
     program: OwnedFd,
     request: OwnedFd,
+    env: Vec<CString>,
 }
+
+/// All that the helper of an attach needs of the caller's environment: what the attached process gets
+/// stands in the request. A privileged guest can read what it was executed with, though it can neither
+/// trace it nor open its memory: the kernel lets whoever has CAP_SYS_ADMIN.
+const OF_A_HELPER: [&str; 3] = ["LISTEN_FDS", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"];
 
 impl Launch {
     /// Prepares a launch.
     pub fn prepare(request: &Request) -> Result<Launch, Failure> {
         let path = find_program()?;
+        let env = match request {
+            // Hooks get it.
+            Request::Monitor(_) => environment(|_| true),
+            Request::Attach(_) => environment(|name| OF_A_HELPER.iter().any(|kept| name == *kept)),
+        };
         let program = process::sealed_program(&path, users::euid() == 0)
             .map_err(|e| broken("open the monitor program", &e))?;
         let request = request
             .pack()
             .map_err(|e| broken("write the request", &e))?;
-        Ok(Launch { program, request })
+        Ok(Launch {
+            program,
+            request,
+            env,
+        })
     }
 
     /// Executes it as a child; gives its pid, its pidfd, and the socket it reports to. `extra`
@@ -145,7 +160,7 @@ impl Launch {
         let spec = SpawnSpec {
             program: self.program.as_fd(),
             argv: vec![c_string(title)?],
-            env: environment(),
+            env: self.env,
             fds,
             new_session: false,
             // What else the caller has open is not the container's business.
@@ -178,7 +193,7 @@ impl Launch {
         }
         broken(
             "execute the monitor program",
-            &process::exec_fd(program.as_fd(), &argv, &environment()),
+            &process::exec_fd(program.as_fd(), &argv, &self.env),
         )
     }
 }
@@ -264,13 +279,14 @@ fn monitor_title(request: &MonitorRequest) -> String {
     format!("[lxc monitor] {} {}", request.lxcpath, request.name)
 }
 
-fn environment() -> Vec<CString> {
+fn environment(kept: impl Fn(&OsStr) -> bool) -> Vec<CString> {
     let join = |(mut name, value): (OsString, OsString)| {
         name.push("=");
         name.push(value);
         CString::new(name.into_vec()).ok()
     };
-    std::env::vars_os().filter_map(join).collect()
+    let all = std::env::vars_os().filter(|(name, _)| kept(name));
+    all.filter_map(join).collect()
 }
 
 fn c_string(text: &str) -> Result<CString, Failure> {

@@ -8,17 +8,21 @@ use crate::error::{Called, Errno, Result, SysError, retry};
 use crate::fd::describe;
 use crate::inroot::{below, mount_id};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, unlinkat};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Ancestors whose descriptors are held at the same time.
 const HELD: usize = 64;
+/// How often one removal looks again at an entry that somebody changed between two of its calls. Who
+/// changes more than that, or has something mounted there, is told.
+const TRIES: u32 = 300;
 
 /// Removes the entry `name` of `parent` with everything below it, whatever kind it is.
 ///
 /// Entries directly in it that `keep_top` names are spared, and then it stays itself. A missing
-/// entry is fine. A mount point inside ends it with EXDEV (or EBUSY), a tree that is being moved
-/// meanwhile with EAGAIN; what was removed before stays removed.
+/// entry is fine, and so is one that becomes something else meanwhile. A mount point inside ends it
+/// with EXDEV (or EBUSY), a tree that is being moved meanwhile with EAGAIN; what was removed before
+/// stays removed.
 pub fn remove_tree(parent: BorrowedFd, name: &str, keep_top: &[&str]) -> Result<()> {
     if name.is_empty() || name == "." || name == ".." || name.contains('/') {
         let args = format!("{}, {name:?}", describe(parent));
@@ -26,19 +30,19 @@ pub fn remove_tree(parent: BorrowedFd, name: &str, keep_top: &[&str]) -> Result<
     }
     let name = CString::new(name)
         .map_err(|_| SysError::new("unlinkat", format!("{name:?}"), Errno::INVAL))?;
-    Removal { files: true }.run(parent, name, keep_top)
+    Removal::new(true).run(parent, name, keep_top)
 }
 
 /// Removes a tree of directories whose files go with them, as in cgroupfs.
 pub(crate) fn remove_directories(parent: BorrowedFd, name: &str) -> Result<()> {
     let name = CString::new(name)
         .map_err(|_| SysError::new("unlinkat", format!("{name:?}"), Errno::INVAL))?;
-    Removal { files: false }.run(parent, name, &[])
+    Removal::new(false).run(parent, name, &[])
 }
 
 /// As [`remove_directories`], of everything in `top`, which stays.
 pub(crate) fn remove_directories_in(top: BorrowedFd) -> Result<()> {
-    let removal = Removal { files: false };
+    let mut removal = Removal::new(false);
     while let Emptied::Descend(child) = removal.empty(top, &[])? {
         removal.run(top, child.name, &[])?;
     }
@@ -57,13 +61,29 @@ struct Level {
 struct Removal {
     /// Whether files are unlinked; otherwise they vanish with their directory.
     files: bool,
+    /// Second looks that are left.
+    tries: u32,
 }
 
 impl Removal {
-    fn run(&self, parent: BorrowedFd, name: CString, keep_top: &[&str]) -> Result<()> {
-        let Some(top) = self.enter(parent, &name)? else {
-            return Ok(());
-        };
+    fn new(files: bool) -> Removal {
+        Removal {
+            files,
+            tries: TRIES,
+        }
+    }
+
+    fn run(&mut self, parent: BorrowedFd, name: CString, keep_top: &[&str]) -> Result<()> {
+        while let Some(top) = self.open(parent, &name, FileType::Unknown)? {
+            if self.empty_tree(parent, top, keep_top)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes `top` and what is below it; `false` if it is to be looked at again.
+    fn empty_tree(&mut self, parent: BorrowedFd, top: Level, keep_top: &[&str]) -> Result<bool> {
         let mut levels = vec![top];
         while let Some(mut level) = levels.pop() {
             let fd = level.fd.take().ok_or_else(|| moved(&level.name))?;
@@ -80,7 +100,7 @@ impl Removal {
                         }
                     }
                 }
-                Emptied::Kept => return Ok(()),
+                Emptied::Kept => return Ok(true),
                 Emptied::Empty => {
                     if let Some(above) = levels.last_mut()
                         && above.fd.is_none()
@@ -90,15 +110,57 @@ impl Removal {
                     drop(fd);
                     let holder = levels.last().and_then(|above| above.fd.as_ref());
                     let holder = holder.map_or(parent, |fd| fd.as_fd());
-                    remove(holder, &level.name, AtFlags::REMOVEDIR)?;
+                    match remove(holder, &level.name, AtFlags::REMOVEDIR) {
+                        Ok(()) => {}
+                        Err(error) if self.looks_again(&error) => {
+                            // The directory above is read anew in any case.
+                            if levels.is_empty() {
+                                return Ok(false);
+                            }
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether `error` only says that an entry is not any more what it was a moment ago, and there is
+    /// patience left for that. A cgroup that is busy is the caller's to wait for.
+    fn looks_again(&mut self, error: &SysError) -> bool {
+        let changed = matches!(
+            error.errno,
+            Errno::ISDIR | Errno::NOTDIR | Errno::NOTEMPTY | Errno::XDEV | Errno::BUSY
+        );
+        let again = self.files && changed && self.tries > 0;
+        self.tries -= u32::from(again);
+        again
+    }
+
+    /// Opens an entry that is a directory, removes any other; one that changes meanwhile is looked at
+    /// again. `kind` is what the directory said it is.
+    fn open(
+        &mut self,
+        parent: BorrowedFd,
+        name: &CStr,
+        mut kind: FileType,
+    ) -> Result<Option<Level>> {
+        loop {
+            let done = match kind {
+                FileType::Directory | FileType::Unknown => self.enter(parent, name),
+                _ if self.files => remove(parent, name, AtFlags::empty()).map(|()| None),
+                _ => Ok(None),
+            };
+            match done {
+                Err(error) if self.looks_again(&error) => kind = FileType::Unknown,
+                done => return done,
+            }
+        }
     }
 
     /// Removes what is no directory, and goes down into the first one that does not go at once.
-    fn empty(&self, fd: BorrowedFd, keep: &[&str]) -> Result<Emptied> {
+    fn empty(&mut self, fd: BorrowedFd, keep: &[&str]) -> Result<Emptied> {
         let mut kept = false;
         let entries = Dir::read_from(fd).called("getdents64", || describe(fd))?;
         for entry in entries {
@@ -114,21 +176,15 @@ impl Removal {
                 kept = true;
                 continue;
             }
-            match entry.file_type() {
-                FileType::Directory | FileType::Unknown => {
-                    if let Some(child) = self.enter(fd, name)? {
-                        return Ok(Emptied::Descend(child));
-                    }
-                }
-                _ if self.files => remove(fd, name, AtFlags::empty())?,
-                _ => {}
+            if let Some(child) = self.open(fd, name, entry.file_type())? {
+                return Ok(Emptied::Descend(child));
             }
         }
         Ok(if kept { Emptied::Kept } else { Emptied::Empty })
     }
 
     /// Opens a directory on the same mount; anything else is removed instead.
-    fn enter(&self, parent: BorrowedFd, name: &std::ffi::CStr) -> Result<Option<Level>> {
+    fn enter(&self, parent: BorrowedFd, name: &CStr) -> Result<Option<Level>> {
         let args = || format!("{}, {name:?}", describe(parent));
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = match below(parent, name, flags) {
@@ -164,7 +220,7 @@ enum Emptied {
 /// Without openat2 (before Linux 5.6): open, then see whether that crossed into another mount.
 fn enter_checked(
     parent: BorrowedFd,
-    name: &std::ffi::CStr,
+    name: &CStr,
     flags: OFlags,
 ) -> std::result::Result<OwnedFd, Errno> {
     let fd = retry(|| openat(parent, name, flags, Mode::empty()))?;
@@ -189,13 +245,13 @@ fn climb(from: BorrowedFd, to: &Level) -> Result<OwnedFd> {
 }
 
 /// The tree changed its shape while it was being removed.
-fn moved(name: &std::ffi::CStr) -> SysError {
+fn moved(name: &CStr) -> SysError {
     let args = format!("{name:?}, moved while its tree was being removed");
     SysError::new("openat", args, Errno::AGAIN)
 }
 
 /// unlinkat(2); that somebody else was faster is fine.
-fn remove(parent: BorrowedFd, name: &std::ffi::CStr, flags: AtFlags) -> Result<()> {
+fn remove(parent: BorrowedFd, name: &CStr, flags: AtFlags) -> Result<()> {
     match retry(|| unlinkat(parent, name, flags)) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => {

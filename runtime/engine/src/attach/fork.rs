@@ -30,12 +30,12 @@ pub struct Errand {
 }
 
 /// The whole life of the forked child, and of the attached process that it lets be born.
-pub fn live(errand: Errand, function: impl FnOnce() -> i32) -> ! {
+pub fn live(mut errand: Errand, function: impl FnOnce() -> i32) -> ! {
     // Before anything of the container's can be seen, and while /proc is the host's.
     process::close_host_handles(&errand.given.all(), |peer| peer.ends_with(b"/command"));
     let noted = libc::CLONE_CHILD_SETTID as u64;
     let (failure, word): (_, fn(Failure) -> Word) =
-        match join::enter(&errand.order, &errand.given, &errand.report, noted) {
+        match join::enter(&errand.order, &mut errand.given, &errand.report, noted) {
             Ok(join::Side::Helper) => process::exit_now(0),
             Ok(join::Side::Guest { way }) => {
                 drop(way);
@@ -57,8 +57,9 @@ fn run(errand: Errand, function: impl FnOnce() -> i32) -> ! {
         mask,
         report,
     } = errand;
-    let ready = guest::become_guest(&order, &mut given, filter.as_ref(), &report)
-        .and_then(|()| settle(env).map_err(|e| step("prepare the function", &e)));
+    let ready = guest::become_guest(&order, &mut given, filter.as_ref(), &report).and_then(|()| {
+        process::replace_environment(env).map_err(|e| step("prepare the function", &e))
+    });
     if let Err(failure) = ready {
         give_up(&report, &Word::NotBegun(failure));
     }
@@ -76,14 +77,6 @@ fn run(errand: Errand, function: impl FnOnce() -> i32) -> ! {
         Ok(code) => process::exit_now(code),
         Err(_) => process::exit_now(FAILED),
     }
-}
-
-fn settle(env: Vec<CString>) -> lxc_kernel::Result<()> {
-    process::replace_environment(env)?;
-    // Its memory is the caller's: passwords, keys, addresses. The guest's root could read it all
-    // through ptrace or /proc/PID/mem. Again, because a change of ids may have lifted it
-    // (fs.suid_dumpable).
-    process::set_dumpable(false)
 }
 
 fn give_up(report: &OwnedFd, word: &Word) -> ! {

@@ -110,6 +110,9 @@ fn give_up_power(order: &Order, filter: Option<&Filter>) -> Result<()> {
         (_, done) => done?,
     }
     process::set_ids(order.uid, order.gid)?;
+    // A function's memory is the caller's, passwords and keys; a program's is it until its exec. Changing
+    // ids opens it to the guest where the host has programs dumped that do so (fs.suid_dumpable).
+    process::set_dumpable(false)?;
     caps::clear_inheritable_and_ambient()
 }
 

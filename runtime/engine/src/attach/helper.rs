@@ -33,7 +33,7 @@ fn begin(request: &HelperRequest, report: &OwnedFd) -> std::result::Result<(), F
     let mut given = take(request).map_err(|e| step("take over its descriptors", &e))?;
     let profile = request.seccomp_profile.as_deref();
     let filter = profile.map(join::compile).transpose()?;
-    let failure = match join::enter(&request.order, &given, report, 0)? {
+    let failure = match join::enter(&request.order, &mut given, report, 0)? {
         join::Side::Helper => return Ok(()),
         join::Side::Stranded(failure) => failure,
         // The way in stays open until the exec, which closes it in one go.

@@ -39,7 +39,7 @@ pub enum Side {
 /// `more` are CLONE_* bits for the birth.
 pub fn enter(
     order: &Order,
-    given: &Given,
+    given: &mut Given,
     report: &OwnedFd,
     more: u64,
 ) -> std::result::Result<Side, Failure> {
@@ -49,8 +49,11 @@ pub fn enter(
         // Whoever is in the scope already, or below it, gets in without that.
         log::info!("not moved into {unit}: {error}");
     }
-    let mut nest = enter_cgroups(&given.cgroups, order.setup_on_host)
+    // Directories of the host: whoever is born later has no use for them.
+    let cgroups = std::mem::take(&mut given.cgroups);
+    let mut nest = enter_cgroups(&cgroups, order.setup_on_host)
         .map_err(|e| step("enter the container's cgroups", &e))?;
+    drop(cgroups);
     // From joining to exec the guest may see this process; it must not trace it.
     process::set_dumpable(false).map_err(|e| step("protect itself", &e))?;
     if order.setup.is_some()

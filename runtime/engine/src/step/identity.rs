@@ -143,6 +143,9 @@ pub fn prepare_exec(program: &Program, world: &mut GuestWorld<'_>) -> Result<Pre
     let other = program.uid != 0 || program.gid != 0;
     if other {
         process::set_ids(program.uid, program.gid)?;
+        // Changing ids opens this memory, the monitor's, to whoever shares the pid namespace, where the
+        // host has programs dumped that do so (fs.suid_dumpable).
+        process::set_dumpable(false)?;
     }
     // Changing ids clears it.
     if other || program.death_signal != libc::SIGKILL {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,6 +62,41 @@ fn a_function_finds_the_callers_descriptors_and_none_of_ours() {
         inside.contains(&format!("{} /dev/null", kept.as_raw_fd())),
         "{inside}"
     );
+}
+
+/// A descriptor stays open in a function; as a directory to begin in it is none.
+#[test]
+fn a_function_does_not_begin_in_a_descriptor() {
+    const TEST: &str = "a_function_does_not_begin_in_a_descriptor";
+    if !alone("descriptors", TEST) {
+        return;
+    }
+    let Some(lab) = lab(TEST) else {
+        return;
+    };
+    let container = running(&lab, "");
+    let outside = File::open("/").expect("there is one");
+    for number in 3..24 {
+        let options = AttachOptions {
+            cwd: Some(format!("/proc/self/fd/{number}").into()),
+            ..AttachOptions::default()
+        };
+        let identity = |path: &str| {
+            fs::metadata(path)
+                .map(|found| (found.dev(), found.ino()))
+                .ok()
+        };
+        let look = move || {
+            format!(
+                "{:?} {}",
+                std::env::current_dir(),
+                identity(".") == identity("/")
+            )
+        };
+        let (text, _) = told(&container, &options, look);
+        assert_eq!(text, "Ok(\"/\") true", "{number}");
+    }
+    drop(outside);
 }
 
 /// A directory of the first cgroup filesystem that is mounted, below /sys/fs/cgroup.

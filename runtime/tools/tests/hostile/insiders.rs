@@ -118,29 +118,6 @@ fn while_it_tries(lab: &Lab, name: &str, verb: &str, attach: impl Fn()) -> Ran {
     storm.finish().exits(0)
 }
 
-/// Guest root traces whatever appears while the host attaches, and looks at its descriptors.
-#[test]
-fn nobody_inside_traces_who_joins() {
-    const TEST: &str = "nobody_inside_traces_who_joins";
-    let Some(lab) = Lab::new(OWNER, TEST) else {
-        return;
-    };
-    // What root may trace, only the capability says: a privileged guest that keeps it may trace all.
-    let name = lab.busybox("c1", &format!("{IDLE}\nlxc.cap.drop = sys_ptrace"));
-    if probe::inside(&lab, &name, TEST).is_none() {
-        return;
-    }
-    lab.start(&name);
-    let told = while_it_tries(&lab, &name, "seize", || {
-        lab.inside(&name, &["/bin/true"]).exits(0);
-    });
-    assert_eq!(
-        told.stdout, "begun\ntried\nbefore exec: 0\ndirectories: 0\n",
-        "{told}"
-    );
-    lab.kill(&name);
-}
-
 /// `#!/proc/self/exe` makes the kernel execute what joins as an interpreter inside: its file can be
 /// read there, and not be written, while it runs or later.
 #[test]
@@ -178,42 +155,6 @@ fn digests_of(prefix: &Path) -> String {
     let script = "find . -type f | LC_ALL=C sort | xargs sha256sum";
     let script = format!("cd {} && {script}", prefix.display());
     Call::new("sh").args(["-c", &script]).run().exits(0).stdout
-}
-
-/// A directory is entered by its name inside, never by a descriptor that happens to be open.
-#[test]
-fn no_descriptor_is_a_directory_to_begin_in() {
-    let Some(lab) = Lab::new(OWNER, "no_descriptor_is_a_directory_to_begin_in") else {
-        return;
-    };
-    let name = lab.busybox("c1", IDLE);
-    let before = lab.census();
-    for number in 0..24 {
-        let cwd = format!("lxc.init.cwd=/proc/self/fd/{number}");
-        let ran = lab.tool("lxc-start", &["-n", &name, "-s", &cwd]).run();
-        assert!(
-            ran.code() == 1 && ran.stderr.contains("lxc.init.cwd"),
-            "{ran}"
-        );
-        lab.is_as(&before);
-    }
-    lab.start(&name);
-    for number in 0..24 {
-        let script = format!("cd /proc/self/fd/{number} 2>/dev/null && pwd -P; true");
-        let call = Call::new("sh").args([
-            "-c",
-            &format!(
-                "cd / && exec {}/bin/lxc-attach -P {} -n {name} -- sh -c 'pwd -P; {script}'",
-                lab.prefix().display(),
-                lab.lxcpath().display()
-            ),
-        ]);
-        let ran = call.within(Duration::from_secs(10)).run().exits(0);
-        assert!(!ran.stdout.contains("unreachable"), "{ran}");
-        // Nothing is open but the three streams, and those are no directories.
-        assert_eq!(ran.stdout, "/\n", "{ran}");
-    }
-    lab.kill(&name);
 }
 
 /// A guest that covered its /proc decides nothing by it: who attaches has what init may, not more.

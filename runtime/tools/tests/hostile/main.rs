@@ -8,11 +8,15 @@
 mod support;
 
 mod dev_proc_sys;
+mod directories;
 mod faults;
 mod hooks;
+mod identities;
 mod insiders;
 mod mounts;
+mod newcomers;
 mod obstacles;
+mod planted;
 mod probe;
 mod program;
 mod races;

@@ -254,3 +254,41 @@ fn unshare_does_what_the_peers_does() {
     let call = town.tool(Who::Root, Side::Ours, "lxc-unshare", &words);
     call.run().exits(0).prints("late\n");
 }
+
+/// A group may be what keeps its members out; who gives it up in a user namespace of his own making would
+/// get in. There it cannot be given up.
+#[test]
+fn a_group_that_shuts_out_is_not_given_up() {
+    const TEST: &str = "a_group_that_shuts_out_is_not_given_up";
+    let Some(town) = Town::with_tools(TEST) else {
+        return;
+    };
+    let shut = town.lab.file("shut", 0o604, "open\n");
+    std::os::unix::fs::chown(&shut, None, Some(MEMBERS)).expect("root may");
+    let usernsexec = town.program(Side::Ours, "lxc-usernsexec");
+    let groups = MEMBERS.to_string();
+    let look = format!(
+        "cat /proc/self/setgroups; cat {} 2>/dev/null && echo came in; grep -c '^Groups:.*[0-9]' /proc/self/status",
+        shut.display()
+    );
+    for who in [Who::Alice, Who::Bob] {
+        let id = who.id().to_string();
+        let member = [
+            "setpriv", "--reuid", &id, "--regid", &id, "--groups", &groups,
+        ];
+        let call = |words: &[&str]| {
+            let words = [&member[..], words, &["sh", "-c", &look]].concat();
+            town.call(Who::Root, &words).run().exits(0)
+        };
+        call(&[]).prints("allow\n1\n");
+        // A map of the own ids alone, which nobody has to grant.
+        let own = format!("b:0:{id}:1");
+        for more in [&[][..], &["-u", "0", "-g", "0"]] {
+            let words = [&[usernsexec.as_str(), "-m", &own], more, &["--"]].concat();
+            call(&words).prints("deny\n1\n");
+        }
+    }
+}
+
+/// A group that nobody has.
+const MEMBERS: u32 = 64_242;
