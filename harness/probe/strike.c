@@ -113,7 +113,7 @@ static int number_of(pid_t pid)
 
 /* What is to be done, and whether it was. */
 static long whom, wanted;
-static int error, struck, withheld;
+static int error, begun, struck, withheld;
 
 /* A process enters a system call or comes back from one; 1 if it was killed there. */
 static int at_a_call(pid_t pid, int which)
@@ -121,7 +121,7 @@ static int at_a_call(pid_t pid, int which)
 	long call;
 
 	entering[which] = !entering[which];
-	if (which != whom)
+	if (which != whom || !begun)
 		return 0;
 	if (!entering[which]) {
 		if (withheld)
@@ -164,6 +164,8 @@ static int run(pid_t first)
 			if (at_a_call(pid, which))
 				continue;
 		} else if (status >> 8 == (SIGTRAP | (PTRACE_EVENT_EXEC << 8))) {
+			/* The first one makes us PROGRAM. */
+			begun = 1;
 			calls[which] = 0;
 		} else if (status >> 16 == PTRACE_EVENT_STOP) {
 			int group = WSTOPSIG(status);

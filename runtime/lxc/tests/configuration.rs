@@ -262,6 +262,35 @@ fn saving_makes_the_directory_and_writes_whole_files() {
     assert!(!container.is_defined() && container.has_config());
 }
 
+/// Whoever can write where the locks are gains no file elsewhere by it.
+#[test]
+fn nothing_is_locked_behind_a_link() {
+    let Some(scene) = Scene::new("nothing_is_locked_behind_a_link") else {
+        return;
+    };
+    let name = scene.defined("c1", "lxc.tty.max = 1");
+    let mut container = scene.open(&name);
+    must(container.save_config());
+    let lock = scene.lock_directory().join(format!(".{name}"));
+    let elsewhere = scene.directory(&name).join("elsewhere");
+    for there in [false, true] {
+        std::fs::remove_file(&lock).expect("it is the last one's");
+        if there {
+            std::fs::write(&elsewhere, "kept").expect("it is ours");
+        }
+        std::os::unix::fs::symlink(&elsewhere, &lock).expect("it is gone");
+        must(container.set_config_item("lxc.tty.max", "2"));
+        let error = refused(container.save_config());
+        assert!(error.to_string().contains("lock"), "{error}");
+        // Who only reads does without it.
+        scene.open(&name);
+        let found = std::fs::read_to_string(&elsewhere).ok();
+        assert_eq!(found.as_deref(), there.then_some("kept"));
+    }
+    let saved = std::fs::read_to_string(scene.directory(&name).join("config"));
+    assert!(saved.is_ok_and(|text| text.contains("lxc.tty.max = 1")));
+}
+
 #[test]
 fn a_save_waits_for_whoever_has_the_lock() {
     let Some(scene) = Scene::new("a_save_waits_for_whoever_has_the_lock") else {

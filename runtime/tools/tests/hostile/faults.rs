@@ -156,7 +156,7 @@ fn fails(test: &str, victim: Victim, usual: usize) {
                 assert_eq!(ran.code(), 0, "{told}");
                 let failed = ends.get(&1).copied().unwrap_or(0);
                 assert!(
-                    failed > 1,
+                    failed > 0,
                     "calls failed, and it was not seen: {ends:?}\n{told}"
                 );
                 return;
@@ -198,7 +198,7 @@ fn any_call_of_the_tool_may_fail() {
 fn any_call_of_the_monitor_may_fail() {
     const TEST: &str = "any_call_of_the_monitor_may_fail";
     fails(TEST, Victim::FirstStage, 13);
-    fails(TEST, Victim::Monitor, 37);
+    fails(TEST, Victim::Monitor, 11);
 }
 
 #[test]
