@@ -50,7 +50,9 @@ pub(super) fn listen_to_guest(
                 }
                 Heard::Runs => return monitor.close_guest_socket().map_err(lost),
                 Heard::Failed(failure) => return Err(failure),
-                Heard::Closed if ready && !plan_has_mini_init(plan) && executed(monitor) => {
+                Heard::Closed
+                    if ready && !plan_has_mini_init(plan) && executed(monitor).map_err(lost)? =>
+                {
                     return monitor.close_guest_socket().map_err(lost);
                 }
                 Heard::Closed => return Err(guest_died(monitor, ready)),
@@ -218,11 +220,11 @@ fn name_nics(monitor: &mut Monitor, names: Vec<String>) {
 }
 
 /// The closed socket means exec or death; the kernel knows which.
-fn executed(monitor: &Monitor) -> bool {
+fn executed(monitor: &Monitor) -> Result<bool> {
     let Some(init) = &monitor.live.init else {
-        return false;
+        return Ok(false);
     };
-    procfs::stat_flags(init.pid).is_ok_and(|flags| flags & FORKED_NO_EXEC == 0)
+    Ok(procfs::stat_flags(init.pid)? & FORKED_NO_EXEC == 0)
 }
 
 fn guest_died(monitor: &Monitor, ready: bool) -> Failure {
@@ -231,11 +233,12 @@ fn guest_died(monitor: &Monitor, ready: bool) -> Failure {
     } else {
         "while setting itself up"
     };
-    let ended = monitor
-        .live
-        .init
-        .as_ref()
-        .and_then(|init| process::wait_pidfd(init.pidfd.as_fd(), true).ok().flatten());
+    let ended = monitor.live.init.as_ref().and_then(|init| {
+        // One that closed its socket and lives is no guest any more, and must not be waited for. To one
+        // that is dying already this changes nothing.
+        let _ = process::pidfd_signal(init.pidfd.as_fd(), libc::SIGKILL);
+        process::wait_pidfd(init.pidfd.as_fd(), true).ok().flatten()
+    });
     let how = match ended {
         Some(process::Ended::Killed { signal, .. }) => format!("was killed by signal {signal}"),
         Some(process::Ended::Exited(code)) => format!("exited with {code}"),

@@ -239,3 +239,53 @@ fn who_joins_loads_nothing_of_the_guests() {
         "{all}"
     );
 }
+
+/// Whoever enters a user namespace has nothing in common with who stays outside: no memory, no table of
+/// descriptors, no root directory.
+#[test]
+fn nothing_is_shared_with_who_enters_a_user_namespace() {
+    const TEST: &str = "nothing_is_shared_with_who_enters_a_user_namespace";
+    let Some(lab) = Lab::new(OWNER, TEST) else {
+        return;
+    };
+    if !Path::new("/usr/bin/strace").exists() {
+        could_not_run(TEST, "there is no strace");
+        return;
+    }
+    // Host id 0 is mapped, far up: so root writes the maps himself, whatever /etc/subuid says.
+    let maps = "lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n\
+                lxc.idmap = u 70000 0 1\nlxc.idmap = g 70000 0 1";
+    let name = lab.busybox("c1", &format!("{IDLE}\n{maps}"));
+    let chown = Call::new("chown").args(["-R", "-h", "100000:100000"]);
+    chown.arg(lab.rootfs(&name)).run().exits(0);
+    let traced = |tool: &str, words: &[&str]| {
+        let calls = "trace=clone,clone3,fork,vfork,unshare,setns";
+        let call = Call::new("strace").args(["-f", "-qq", "-e", calls, "-o"]);
+        let call = call.arg(lab.files().join(tool));
+        let call = call.arg(lab.prefix().join("bin").join(tool)).arg("-P");
+        let call = call.arg(lab.lxcpath()).args(["-n", &name]).args(words);
+        call.within(Duration::from_secs(30)).start()
+    };
+    let started = traced("lxc-start", &[]);
+    eventually("it runs", || lab.state(&name) == "RUNNING");
+    traced("lxc-attach", &["--", "/bin/true"]).finish().exits(0);
+    lab.kill(&name);
+    started.finish().exits(0);
+    for tool in ["lxc-start", "lxc-attach"] {
+        let told = fs::read_to_string(lab.files().join(tool)).expect("strace wrote it");
+        assert!(told.contains("CLONE_NEWUSER"), "nobody entered one\n{told}");
+        for line in told.lines().filter(|line| line.contains("CLONE_NEWUSER")) {
+            let pid = line.split(' ').next().expect("who calls");
+            let birth = format!(" = {pid}");
+            let birth = told.lines().find(|line| line.ends_with(&birth));
+            for line in [Some(line), birth].into_iter().flatten() {
+                for shared in ["CLONE_FS", "CLONE_FILES", "CLONE_SIGHAND", "CLONE_THREAD"] {
+                    assert!(!line.contains(shared), "{line}\n{told}");
+                }
+                // Memory may be borrowed until the exec, while the lender waits.
+                let borrowed = !line.contains("CLONE_VM") || line.contains("CLONE_VFORK");
+                assert!(borrowed, "{line}\n{told}");
+            }
+        }
+    }
+}

@@ -198,6 +198,35 @@ fn a_template_of_roots_container_with_maps_is_not_root_of_the_host() {
     lab.is_as(&before);
 }
 
+/// What has the set-user-id bit inside is not for other users of the host to find.
+#[test]
+fn a_stranger_does_not_walk_into_a_container() {
+    const TEST: &str = "a_stranger_does_not_walk_into_a_container";
+    let Some(town) = Town::with_tools(TEST) else {
+        return;
+    };
+    let roots = town.lab.busybox("c1", "");
+    let alice = Who::Alice;
+    let create = ["-n", "c1", "-t", "busybox"];
+    let create = town.tool(alice, Side::Ours, "lxc-create", &create);
+    create.run().exits(0);
+    for directory in [town.lab.directory(&roots), town.container(alice, "c1")] {
+        let program = directory.join("rootfs/bin/busybox");
+        assert_eq!(owner(&program).2 & 0o4000, 0o4000, "{}", program.display());
+        let program = program.to_string_lossy();
+        for words in [
+            &["stat", &program][..],
+            &["sh", "-c", "exec \"$0\" id", &program],
+            &["ls", &directory.to_string_lossy()],
+        ] {
+            let ran = town.call(Who::Bob, words).run();
+            assert!(ran.code() != 0 && ran.stderr.contains("denied"), "{ran}");
+        }
+    }
+    let destroy = town.tool(alice, Side::Ours, "lxc-destroy", &["-n", "c1"]);
+    destroy.run().exits(0);
+}
+
 /// A directory that somebody else owns is not given away.
 #[test]
 fn a_directory_of_another_owner_is_not_taken() {
