@@ -113,7 +113,7 @@ pub struct Launch {
 /// All that the helper of an attach needs of the caller's environment: what the attached process gets
 /// stands in the request. A privileged guest can read what it was executed with, though it can neither
 /// trace it nor open its memory: the kernel lets whoever has CAP_SYS_ADMIN.
-const OF_A_HELPER: [&str; 3] = ["LISTEN_FDS", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"];
+const OF_A_HELPER: [&str; 2] = ["LISTEN_FDS", "DBUS_SESSION_BUS_ADDRESS"];
 
 impl Launch {
     /// Prepares a launch.
