@@ -1,41 +1,140 @@
 //! The minimal init of lxc-execute: starts one program, reaps, forwards signals.
+//!
+//! It is born as a copy of the monitor, with the monitor's memory: what was asked for, and the
+//! environment of who asked. Once the program runs it executes itself anew, so that whoever reads
+//! pid 1 from inside reads nothing of that; and the user whose container it is, who may look into
+//! no process that holds memory of the monitor's, can attach to it.
 
 use crate::message::{self, FromGuest};
+use crate::step::identity::Prepared;
 use lxc_kernel::process::{self, CloneSpec, Cloned, Ended, Reaped};
 use lxc_kernel::signals::{self, SignalFd};
 use lxc_kernel::{Errno, Result, SysError, events, events::Interest, fd, inherit, pty};
-use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
+
+/// What it is called once it has executed itself.
+const NAME: &str = "lxc-init";
 
 /// Between the polite signal to everyone and the one that cannot be refused.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Runs `argv` as a child of this process and lives until nothing is left to reap; returns only if
+/// Runs the program as a child of this process and lives until nothing is left to reap; returns only if
 /// the program cannot be started.
-pub fn run(argv: &[CString], env: &[CString], socket: &OwnedFd, last_kept: i32) -> SysError {
-    let started = start(argv, env);
-    let (pid, pidfd) = match started {
-        Ok(started) => started,
-        Err(error) => return error,
+pub fn run(
+    prepared: &Prepared,
+    own_program: Option<OwnedFd>,
+    socket: &OwnedFd,
+    last_kept: i32,
+) -> SysError {
+    match start(&prepared.argv, &prepared.env) {
+        Err(error) => error,
+        Ok((pid, pidfd)) => match only_ours(pidfd, socket, own_program, last_kept) {
+            Err(error) => error,
+            Ok(held) => {
+                if let Some(program) = &held.program {
+                    // Refused by a filter or a profile: it goes on as the copy it is.
+                    let _ = anew(program.as_fd(), pid, &held, &prepared.env);
+                }
+                end(pid, held)
+            }
+        },
+    }
+}
+
+/// What a minimal init has open beside what is the program's.
+struct Held {
+    /// The program it waits for.
+    pidfd: OwnedFd,
+    /// To the monitor, until that knows that the program runs.
+    socket: OwnedFd,
+    /// What it executes itself from.
+    program: Option<OwnedFd>,
+}
+
+/// Closes everything else: the program's descriptors are its own, and ours would keep its sockets and
+/// terminals alive.
+fn only_ours(
+    pidfd: OwnedFd,
+    socket: &OwnedFd,
+    program: Option<OwnedFd>,
+    last_kept: i32,
+) -> Result<Held> {
+    let socket = socket.try_clone().map_err(|error| {
+        let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        SysError::new("fcntl", "to the monitor", errno)
+    })?;
+    let mut below = last_kept;
+    let mut raised = |fd: OwnedFd| {
+        let fd = fd::raise_above(fd, below + 1)?;
+        below = fd.as_raw_fd();
+        Ok::<OwnedFd, SysError>(fd)
     };
-    if let Err(error) = message::send(socket.as_fd(), &FromGuest::Started, &[]) {
-        return error;
-    }
-    // The program's descriptors are its own; ours would keep its sockets and terminals alive.
-    let pidfd = match fd::raise_above(pidfd, last_kept + 1) {
-        Ok(pidfd) => pidfd,
-        Err(error) => return error,
+    let held = Held {
+        pidfd: raised(pidfd)?,
+        socket: raised(socket)?,
+        program: program.map(raised).transpose()?,
     };
-    let keep = pidfd.as_raw_fd();
-    if let Err(error) = fd::close_from(keep + 1) {
-        return error;
+    fd::close_from(below + 1)?;
+    below = last_kept;
+    let program = held.program.as_ref();
+    for fd in [&held.pidfd, &held.socket].into_iter().chain(program) {
+        inherit::close_between(below + 1, fd.as_raw_fd() - 1);
+        below = fd.as_raw_fd();
     }
-    inherit::close_between(last_kept + 1, keep - 1);
-    match supervise(pid, &pidfd) {
-        Ok(code) => process::exit_now(code),
-        Err(_) => process::exit_now(255),
+    Ok(held)
+}
+
+/// Executes this program to go on in [`go_on`]; children, blocked signals and those that wait stay.
+/// Returns only a failure.
+fn anew(program: BorrowedFd, pid: i32, held: &Held, env: &[CString]) -> Result<()> {
+    let kept = [held.pidfd.as_fd(), held.socket.as_fd()];
+    let numbers = kept.map(|fd| fd.as_raw_fd().to_string());
+    let words = [NAME.to_owned(), pid.to_string()]
+        .into_iter()
+        .chain(numbers);
+    let argv: Vec<CString> = words.flat_map(CString::new).collect();
+    for fd in kept {
+        fd::set_cloexec(fd, false)?;
     }
+    Err(process::exec_fd(program, &argv, env))
+}
+
+/// If these are the words by which a minimal init executes itself, it is one, to its end.
+pub fn go_on(words: impl Iterator<Item = OsString>) {
+    let words: Vec<String> = words
+        .map(|word| word.into_string().unwrap_or_default())
+        .collect();
+    let [name, numbers @ ..] = words.as_slice() else {
+        return;
+    };
+    let numbers: Vec<i32> = numbers.iter().flat_map(|word| word.parse()).collect();
+    let (NAME, &[pid, pidfd, socket]) = (name.as_str(), numbers.as_slice()) else {
+        return;
+    };
+    // Descriptors that are not there say that nobody has executed it so.
+    if let (Ok(pidfd), Ok(socket)) = (inherit::take(pidfd), inherit::take(socket)) {
+        let program = None;
+        end(
+            pid,
+            Held {
+                pidfd,
+                socket,
+                program,
+            },
+        );
+    }
+}
+
+/// Tells the monitor that the program runs, supervises it, and ends as it did.
+fn end(pid: i32, held: Held) -> ! {
+    let Held { pidfd, socket, .. } = held;
+    if message::send(socket.as_fd(), &FromGuest::Started, &[]).is_err() {
+        process::exit_now(255);
+    }
+    drop(socket);
+    process::exit_now(supervise(pid, &pidfd).unwrap_or(255))
 }
 
 /// Forks the program; its exec failure comes back through a pipe that exec closes.
