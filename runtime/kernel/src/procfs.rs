@@ -95,6 +95,18 @@ impl Proc {
         self.open_ns(pid, ns)
     }
 
+    /// The program that the calling process runs, as a place (O_PATH), for [`crate::process::exec_fd`].
+    pub fn own_program(&self) -> Result<OwnedFd> {
+        let dir = self.open(
+            &self.without_self("self")?,
+            OFlags::PATH | OFlags::DIRECTORY,
+        )?;
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        // The kernel's own link to the file, of this process: nobody else says where it leads.
+        retry(|| openat(&dir, "exe", flags, Mode::empty()))
+            .called("openat", || "\"/proc/self/exe\"".to_owned())
+    }
+
     /// Opens a namespace of a process: `net`, `mnt`, `pid_for_children`, …
     pub fn open_ns(&self, pid: i32, ns: &str) -> Result<OwnedFd> {
         let args = || format!("\"/proc/{pid}/ns/{ns}\"");
