@@ -246,6 +246,7 @@ fn terminals_are_lent_to_one_at_a_time_and_shown() {
                 input: keys.as_fd(),
                 output: shown.as_fd(),
                 escape: Some(1),
+                greeting: None,
             });
             drop(shown);
             leaves
