@@ -4,7 +4,7 @@ mod c_client;
 #[path = "../../tools/tests/support/mod.rs"]
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use c_client::{Door, Headers, Library};
@@ -12,17 +12,24 @@ use support::{Ran, Side};
 
 const OWNER: &str = "m9";
 
-/// A dozen attaches, and some waits of half a second.
 const LIMIT: Duration = Duration::from_secs(90);
 
-const WITH_BUFFER: &str = "lxc.init.cmd = /bin/sleep 1000\n\
-                           lxc.pty.max = 4\n\
-                           lxc.console.buffer.size = 4096";
+/// A container with a buffer, and the log that tells when something is in it.
+fn with_buffer(door: &Door) -> (String, PathBuf) {
+    let log = door.lab().files().join("console.log");
+    let more = format!(
+        "lxc.init.cmd = /bin/sleep 1000\nlxc.pty.max = 4\nlxc.console.buffer.size = 4096\n\
+         lxc.console.logfile = {}",
+        log.display()
+    );
+    (door.lab().busybox("c1", &more), log)
+}
 
-fn questions(door: &Door, name: &str, starter: Side, library: Library) -> Ran {
+fn questions(door: &Door, starter: Side, library: Library, container: &(String, PathBuf)) -> Ran {
+    let (name, log) = container;
     starter.start(door.lab(), name);
     let program = door.compiled("console", Headers::Ours);
-    let words = [door.lab().lxcpath(), Path::new(name)];
+    let words = [door.lab().lxcpath(), Path::new(name), log];
     door.answers(library, &program, words, LIMIT)
 }
 
@@ -31,8 +38,7 @@ fn the_buffer_answers_as_written_down() {
     let Some(door) = Door::new(OWNER, "the_buffer_answers_as_written_down") else {
         return;
     };
-    let name = door.lab().busybox("c1", WITH_BUFFER);
-    let said = questions(&door, &name, Side::Ours, Library::Ours);
+    let said = questions(&door, Side::Ours, Library::Ours, &with_buffer(&door));
     insta::assert_snapshot!(said.stdout);
 }
 
@@ -46,9 +52,9 @@ fn the_buffer_answers_both_libraries_alike() {
     if !door.has_debians(TEST) {
         return;
     }
-    let name = door.lab().busybox("c1", WITH_BUFFER);
+    let container = with_buffer(&door);
     let pairs = Side::BOTH
-        .map(|starter| Library::BOTH.map(|library| questions(&door, &name, starter, library)));
+        .map(|starter| Library::BOTH.map(|library| questions(&door, starter, library, &container)));
     let all = pairs.as_flattened();
     for other in &all[1..] {
         assert_eq!(all[0].stdout, other.stdout, "{}\n--- and\n{other}", all[0]);
