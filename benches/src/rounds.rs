@@ -16,6 +16,8 @@ pub enum Figure {
     StartAndStop,
     /// A program that does nothing, inside.
     Attach,
+    /// A program inside that writes to the console, and nobody looks.
+    Console,
     /// The state.
     Query,
     /// The kill alone.
@@ -24,10 +26,11 @@ pub enum Figure {
 
 impl Figure {
     /// In the order of tables.
-    pub const ALL: [Figure; 5] = [
+    pub const ALL: [Figure; 6] = [
         Figure::Start,
         Figure::StartAndStop,
         Figure::Attach,
+        Figure::Console,
         Figure::Query,
         Figure::Stop,
     ];
@@ -38,6 +41,7 @@ impl Figure {
             Figure::Start => "start to RUNNING",
             Figure::StartAndStop => "start and stop -k",
             Figure::Attach => "attach /bin/true",
+            Figure::Console => "attach, 4 MiB to the console",
             Figure::Query => "info -s",
             Figure::Stop => "stop -k",
         }
@@ -169,6 +173,9 @@ fn life(
     if subject.is_floor() {
         subject.act(Act::Stop)?;
         return Ok(took);
+    }
+    if subject.has_monitor() {
+        took.push((Figure::Console, timed(Act::Console)?));
     }
     mover.reach(temperature)?;
     took.push((Figure::Query, subject.query_running()?));

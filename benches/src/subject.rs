@@ -24,6 +24,8 @@ pub enum Act<'a> {
     Start,
     /// Run a program inside that does nothing.
     Attach,
+    /// Run a program inside that writes 4 MiB to the console.
+    Console,
     /// Say in which state it is.
     Query,
     /// Kill it.
@@ -192,7 +194,7 @@ impl Subject {
         }
     }
 
-    /// Its containers have a monitor that can be weighed.
+    /// Its containers have a monitor that can be weighed, and that serves their console.
     pub fn has_monitor(&self) -> bool {
         matches!(self.tools, Tools::Lxc { .. })
     }
@@ -222,6 +224,17 @@ fn lxc_command(bin: &Path, lxcpath: &Path, name: &str, act: Act<'_>) -> Vec<Stri
         }
         Act::Start => ("lxc-start", &[]),
         Act::Attach => ("lxc-attach", &["--", "/bin/true"]),
+        Act::Console => (
+            "lxc-attach",
+            &[
+                "--",
+                "dd",
+                "if=/dev/zero",
+                "of=/dev/console",
+                "bs=4k",
+                "count=1k",
+            ],
+        ),
         Act::Query => ("lxc-info", &["-s"]),
         Act::Stop => ("lxc-stop", &["-k"]),
         Act::Destroy => ("lxc-destroy", &[]),
@@ -238,8 +251,8 @@ fn crun_command(bundle: &Path, name: &str, act: Act<'_>) -> Vec<String> {
         Act::Attach => &["crun", "exec", name, "/bin/true"],
         Act::Query => &["crun", "state", name],
         Act::Stop | Act::Destroy => &["crun", "delete", "--force", name],
-        // The bundle is written, not created by a command.
-        Act::Create(_) => &[],
+        // The bundle is written, not created by a command; and nobody serves its console.
+        Act::Create(_) | Act::Console => &[],
     };
     owned(words.iter())
 }
@@ -249,7 +262,7 @@ fn bare_command(program: &Path, orders: &[String], act: Act<'_>) -> Vec<String> 
         Act::Start => "start",
         Act::Attach => "attach",
         Act::Stop => "stop",
-        Act::Create(_) | Act::Query | Act::Destroy => return Vec::new(),
+        Act::Create(_) | Act::Console | Act::Query | Act::Destroy => return Vec::new(),
     };
     let mut words = vec![shown(program), word.to_owned()];
     words.extend_from_slice(orders);

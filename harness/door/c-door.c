@@ -47,6 +47,7 @@ static int get(struct lxc_container *c, char **rest);
 static int freeze(struct lxc_container *c, char **rest);
 static int unfreeze(struct lxc_container *c, char **rest);
 static int cgroup(struct lxc_container *c, char **rest);
+static int console_log(struct lxc_container *c, char **rest);
 static int destroy(struct lxc_container *c, char **rest);
 static int extension(struct lxc_container *c, char **rest);
 static int supported(struct lxc_container *c, char **rest);
@@ -70,6 +71,7 @@ static const struct verb {
 	{ "freeze", "", freeze },
 	{ "unfreeze", "", unfreeze },
 	{ "cgroup", "FILE [VALUE]", cgroup },
+	{ "console-log", "", console_log },
 	{ "destroy", "", destroy },
 	{ "extension", "EXTENSION", extension },
 	{ "supported", "KEY", supported },
@@ -270,6 +272,21 @@ static int cgroup(struct lxc_container *c, char **rest)
 		puts(content);
 	free(content);
 	return length >= 0 ? DONE : refused(c, "cannot read that file");
+}
+
+/* Everything that the buffer has, as it is. */
+static int console_log(struct lxc_container *c, char **rest)
+{
+	uint64_t most = 0;
+	struct lxc_console_log log = { .read = true, .read_max = &most };
+	size_t written;
+
+	(void)rest;
+	if (c->console_log(c, &log) != 0)
+		return refused(c, "cannot read its console's buffer");
+	written = fwrite(log.data, 1, most, stdout);
+	free(log.data);
+	return written == most ? DONE : REFUSED;
 }
 
 static int destroy(struct lxc_container *c, char **rest)

@@ -8,10 +8,13 @@
 //! command does (128 + n for signal n).
 #![forbid(unsafe_code)]
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lxc_runtime::{AttachOptions, Command, Container, CreateOptions, Error, StartOptions, State};
+use lxc_runtime::{
+    AttachOptions, Command, ConsoleLogRequest, Container, CreateOptions, Error, StartOptions, State,
+};
 
 /// One verb: its word, the words after the container's name, what it calls.
 struct Verb {
@@ -100,11 +103,26 @@ const VERBS: &[Verb] = &[
         call: cgroup,
     },
     Verb {
+        word: "console-log",
+        rest: "",
+        call: console_log,
+    },
+    Verb {
         word: "destroy",
         rest: "",
         call: |container, _| done(container.destroy()),
     },
 ];
+
+/// Everything that the buffer has, as it is.
+fn console_log(container: &mut Container, _rest: &[String]) -> Result<u8, Refusal> {
+    let read = container.console_log(&ConsoleLogRequest {
+        read: true,
+        ..ConsoleLogRequest::default()
+    })?;
+    let written = std::io::stdout().write_all(&read);
+    Ok(u8::from(written.is_err()))
+}
 
 /// Why a verb did not do what it should.
 enum Refusal {

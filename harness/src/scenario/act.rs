@@ -58,6 +58,8 @@ pub enum Act {
         /// What is written; without: it is read.
         value: Option<String>,
     },
+    /// Reads what its console's buffer has; no tool does.
+    ConsoleLog(String),
     /// Removes it.
     Destroy(String),
 }
@@ -116,6 +118,7 @@ impl Act {
                 words.extend(value.clone());
                 words
             }
+            Act::ConsoleLog(name) => verb("", "console-log", name, &[]),
             Act::Destroy(name) => verb("lxc-destroy", "destroy", name, &[]),
         }
     }
@@ -154,6 +157,7 @@ impl fmt::Display for Act {
                 None => write!(formatter, "cgroup {name}: {file}"),
                 Some(value) => write!(formatter, "cgroup {name}: {file} = {value}"),
             },
+            Act::ConsoleLog(name) => write!(formatter, "console log of {name}"),
             Act::Destroy(name) => write!(formatter, "destroy {name}"),
         }
     }

@@ -228,6 +228,15 @@ impl Checker<'_> {
                 self.refuse(at, what);
             }
         }
+        let mut toolless = steps
+            .iter()
+            .filter(|step| matches!(step.act, super::Act::ConsoleLog(_)));
+        if doors.contains(&Door::Tools)
+            && let Some(step) = toolless.next()
+        {
+            let what = format!("no tool reads a console's buffer, as {} does", step.at);
+            self.refuse(at, what);
+        }
         if !doors.contains(&Door::Library) {
             return;
         }

@@ -68,6 +68,7 @@ pub struct StepForm {
     pub freeze: Option<Spanned<String>>,
     pub unfreeze: Option<Spanned<String>>,
     pub cgroup: Option<Spanned<CgroupForm>>,
+    pub console_log: Option<Spanned<String>>,
     pub destroy: Option<Spanned<String>>,
     // How.
     pub command: Option<Spanned<Vec<String>>>,

@@ -43,6 +43,8 @@ pub extern "C" fn console(
             input: borrowed(stdinfd, "input")?,
             output: borrowed(stdoutfd, "output")?,
             escape: u8::try_from(escape).ok().filter(|key| *key != 0),
+            // Whatever the caller's fifth argument is.
+            greeting: borrowed(libc::STDERR_FILENO, "standard error").ok(),
         })?;
         Ok(0)
     })

@@ -227,7 +227,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::number,
         },
     )
-    .not_carried_out_yet()
     .takes(&[
         ("auto", "131072"),
         ("1", "4096"),
@@ -268,7 +267,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::flag,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("1", "1"), ("0", "0")])
     .refuses(&["2", "yes"]),
     Row::new(
@@ -280,7 +278,6 @@ pub(crate) static TABLE: &[Row] = &[
             show: show::number,
         },
     )
-    .not_carried_out_yet()
     .takes(&[("auto", "131072"), ("1MB", "1048576")])
     .also_takes(&[("1gb", "1073741824")])
     .refuses(&["1 T", "-1"]),

@@ -1,58 +1,30 @@
-//! Between the console's master and whoever looks at it: a terminal, a log file, or nobody.
+//! Between the console's master and whoever looks at it: viewer, memory, log file.
 
-use lxc_kernel::events::{Interest, poll_one};
-use lxc_kernel::pty::{self, SavedTermios};
-use lxc_kernel::{Errno, Result, SysError};
-use rustix::fs::{Mode, OFlags};
+mod log_file;
+mod ring;
+mod viewer;
+
+pub use log_file::LogFile;
+pub use ring::Ring;
+pub use viewer::{RawTerminal, Viewer};
+
+use lxc_kernel::events::{Interest, Poller, poll_one};
+use lxc_kernel::{Errno, Result, pty};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+use viewer::Screen;
 
-/// Bytes taken from the guest at a turn: a flood slows the guest down, never the monitor.
+/// Bytes taken from the guest at a turn: a flood slows the guest down, never the monitor. No more than
+/// a page, which every [`Ring`] has.
 const TURN: usize = 4096;
 
-/// A terminal in raw mode, given back as it was when dropped.
-pub struct RawTerminal {
-    terminal: OwnedFd,
-    before: SavedTermios,
-}
-
-impl RawTerminal {
-    /// The caller's controlling terminal; `None` without one.
-    pub fn controlling() -> Result<Option<RawTerminal>> {
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        match rustix::fs::open("/dev/tty", flags, Mode::empty()) {
-            Ok(terminal) => RawTerminal::new(terminal).map(Some),
-            Err(Errno::NXIO | Errno::NOENT | Errno::NODEV | Errno::IO) => Ok(None),
-            Err(error) => Err(SysError::new("open", "/dev/tty".to_string(), error)),
-        }
-    }
-
-    /// Puts `terminal` into raw mode.
-    pub fn new(terminal: OwnedFd) -> Result<RawTerminal> {
-        let before = pty::raw_mode(terminal.as_fd())?;
-        Ok(RawTerminal { terminal, before })
-    }
-
-    /// The terminal.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.terminal.as_fd()
-    }
-}
-
-impl Drop for RawTerminal {
-    fn drop(&mut self) {
-        // A terminal that has gone needs no restoring.
-        let _ = pty::restore(self.terminal.as_fd(), &self.before);
-    }
-}
-
-/// Where the console's output goes besides the log.
-pub enum Viewer {
-    /// Nobody looks.
-    Nobody,
-    /// The foreground caller's terminal.
-    Terminal(RawTerminal),
-    /// `lxc.console.path`.
-    File(OwnedFd),
+/// What of the console is kept.
+#[derive(Default)]
+pub struct Record {
+    /// The last things said, in memory.
+    pub memory: Option<Ring>,
+    /// A copy of everything.
+    pub log: Option<LogFile>,
 }
 
 /// The console as the monitor serves it.
@@ -61,26 +33,38 @@ pub struct Console {
     pub master: OwnedFd,
     /// Held so that the master does not report a hang-up whenever nobody inside has it open.
     _peer: OwnedFd,
-    /// Who looks.
-    pub viewer: Viewer,
-    /// Copy of everything.
-    log: Option<OwnedFd>,
+    screen: Screen,
+    /// What is kept.
+    pub record: Record,
+    watch: Watch,
+}
+
+/// What the event loop has been told.
+#[derive(Default)]
+struct Watch {
+    master: Option<Interest>,
+    keyboard: Option<Interest>,
+    /// A client's terminal that it is to forget.
+    left: Option<OwnedFd>,
+    /// The console has gone.
+    master_ended: bool,
+    /// The viewer has gone.
+    keyboard_ended: bool,
 }
 
 impl Console {
-    /// Serves `master` to `viewer` and `log`.
-    pub fn new(
-        master: OwnedFd,
-        peer: OwnedFd,
-        viewer: Viewer,
-        log: Option<OwnedFd>,
-    ) -> Result<Console> {
+    /// Serves `master` to `viewer` and keeps what `record` keeps.
+    ///
+    /// # Errors
+    /// The master is no descriptor that can be read without waiting.
+    pub fn new(master: OwnedFd, peer: OwnedFd, viewer: Viewer, record: Record) -> Result<Console> {
         lxc_kernel::socket::set_nonblocking(master.as_fd(), true)?;
         let console = Console {
             master,
             _peer: peer,
-            viewer,
-            log,
+            screen: Screen::new(viewer),
+            record,
+            watch: Watch::default(),
         };
         console.copy_window_size();
         Ok(console)
@@ -88,30 +72,27 @@ impl Console {
 
     /// What can be read from the viewer, when it types.
     pub fn keyboard(&self) -> Option<BorrowedFd<'_>> {
-        match &self.viewer {
-            Viewer::Terminal(terminal) => Some(terminal.fd()),
-            Viewer::Nobody | Viewer::File(_) => None,
-        }
+        self.screen.viewer.keyboard()
     }
 
     /// One turn of output; `false` when the console is gone.
     pub fn output(&mut self) -> bool {
         let mut buffer = [0u8; TURN];
-        let count = match rustix::io::read(&self.master, &mut buffer) {
-            Ok(0) => return false,
-            Ok(count) => count,
+        let master = self.master.as_fd();
+        let read = match &mut self.record.memory {
+            // Straight to where it stays.
+            Some(memory) => memory.append_from(master, TURN),
+            None => rustix::io::read(master, &mut buffer).map(|count| &buffer[..count]),
+        };
+        let bytes = match read {
+            Ok([]) => return false,
+            Ok(bytes) => bytes,
             Err(Errno::AGAIN | Errno::INTR) => return true,
             Err(_) => return false,
         };
-        let bytes = &buffer[..count];
-        // A viewer or log that cannot keep up loses bytes; the container is not stopped for it.
-        match &self.viewer {
-            Viewer::Terminal(terminal) => write_all(terminal.fd(), bytes),
-            Viewer::File(file) => write_all(file.as_fd(), bytes),
-            Viewer::Nobody => {}
-        }
-        if let Some(log) = &self.log {
-            write_all(log.as_fd(), bytes);
+        self.screen.show(bytes);
+        if let Some(log) = &mut self.record.log {
+            log.write(bytes);
         }
         true
     }
@@ -119,7 +100,20 @@ impl Console {
     /// Takes what is left to say, now that nobody can say more.
     pub fn drain(&mut self) {
         let now = Some(std::time::Duration::ZERO);
+        self.screen.flush();
         while poll_one(self.master.as_fd(), Interest::READ, now).unwrap_or(false) && self.output() {
+            self.screen.flush();
+        }
+    }
+
+    /// Leaves in the log what nobody has read of the memory.
+    pub fn finish(&mut self) {
+        if let Record {
+            memory: Some(memory),
+            log: Some(log),
+        } = &mut self.record
+        {
+            log.finish(memory.content());
         }
     }
 
@@ -132,7 +126,11 @@ impl Console {
         match rustix::io::read(keyboard, &mut buffer) {
             Ok(0) => false,
             Ok(count) => {
-                write_all(self.master.as_fd(), &buffer[..count]);
+                // Nobody says when a client's window changes.
+                if matches!(self.screen.viewer, Viewer::Client(_)) {
+                    self.copy_window_size();
+                }
+                self.type_in(&buffer[..count]);
                 true
             }
             Err(Errno::AGAIN | Errno::INTR) => true,
@@ -140,56 +138,147 @@ impl Console {
         }
     }
 
+    /// What a guest that does not read has no room for is lost.
+    fn type_in(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            match rustix::io::write(&self.master, bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
     /// Passes the viewer's window size on.
     pub fn copy_window_size(&self) {
-        if let Some(terminal) = self.keyboard()
-            && let Ok(size) = pty::window_size(terminal)
-        {
+        if let Some(size) = self.screen.viewer.window_size() {
+            // A console that has gone has no window.
             let _ = pty::set_window_size(self.master.as_fd(), size);
         }
     }
-}
 
-/// Writes as much as is taken.
-fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        match rustix::io::write(fd, bytes) {
-            Ok(count) => bytes = &bytes[count..],
-            Err(Errno::INTR) => {}
-            Err(_) => return,
+    /// Lends it to a client: a terminal of the client's own, between which and the console bytes are
+    /// passed. `None` while somebody looks already.
+    ///
+    /// # Errors
+    /// The host has no more terminals.
+    pub fn lend(&mut self) -> Result<Option<OwnedFd>> {
+        if !matches!(self.screen.viewer, Viewer::Nobody) {
+            return Ok(None);
+        }
+        let (viewer, master) = Viewer::client()?;
+        self.screen = Screen::new(viewer);
+        Ok(Some(master))
+    }
+
+    /// The client has gone.
+    pub fn take_back(&mut self) {
+        if !matches!(self.screen.viewer, Viewer::Client(_)) {
+            return;
+        }
+        let screen = std::mem::replace(&mut self.screen, Screen::new(Viewer::Nobody));
+        self.watch.keyboard_ended = false;
+        if self.watch.keyboard.take().is_some()
+            && let Viewer::Client(terminal) = screen.viewer
+        {
+            self.watch.left = Some(terminal);
         }
     }
-}
 
-/// Opens `lxc.console.logfile`: a regular file of the user's, appended to, never through a link.
-pub fn open_log(path: &str) -> Result<OwnedFd> {
-    let flags = OFlags::WRONLY
-        | OFlags::CREATE
-        | OFlags::APPEND
-        | OFlags::NOFOLLOW
-        | OFlags::NOCTTY
-        | OFlags::NONBLOCK
-        | OFlags::CLOEXEC;
-    let log = rustix::fs::open(path, flags, Mode::from_raw_mode(0o640))
-        .map_err(|e| SysError::new("open", path.to_string(), e))?;
-    let kind = rustix::fs::fstat(&log).map_err(|e| SysError::new("fstat", path.to_string(), e))?;
-    match rustix::fs::FileType::from_raw_mode(kind.st_mode) {
-        rustix::fs::FileType::RegularFile => Ok(log),
-        _ => Err(SysError::new(
-            "open",
-            format!("{path}: not a regular file"),
-            Errno::INVAL,
-        )),
+    /// When [`Console::expire`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.screen.deadline()
+    }
+
+    /// Stops waiting for a viewer that takes nothing.
+    pub fn expire(&mut self, now: Instant) {
+        self.screen.expire(now);
+    }
+
+    /// Serves an event of the master, or of the viewer.
+    pub fn ready(&mut self, of_master: bool) {
+        if of_master {
+            self.watch.master_ended = !self.output();
+            return;
+        }
+        self.screen.show_pending();
+        self.watch.keyboard_ended = !self.input();
+    }
+
+    /// Tells `poller` what is wanted now: a viewer that is behind is waited for, and the guest with it.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn watch(&mut self, poller: &Poller, tokens: Tokens) -> Result<()> {
+        if let Some(left) = self.watch.left.take() {
+            poller.remove(left.as_fd())?;
+        }
+        let behind = self.screen.is_behind();
+        let of_master = Interest {
+            read: !behind,
+            ..Interest::default()
+        };
+        let of_keyboard = Interest {
+            read: true,
+            write: behind,
+            pri: false,
+        };
+        let master = (!self.watch.master_ended).then_some(of_master);
+        let keyboard = (!self.watch.keyboard_ended).then_some(of_keyboard);
+        change(
+            poller,
+            self.master.as_fd(),
+            tokens.master,
+            &mut self.watch.master,
+            master,
+        )?;
+        match self.screen.viewer.keyboard() {
+            Some(fd) => change(
+                poller,
+                fd,
+                tokens.keyboard,
+                &mut self.watch.keyboard,
+                keyboard,
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes `poller` forget it.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn unwatch(&mut self, poller: &Poller) -> Result<()> {
+        (self.watch.master_ended, self.watch.keyboard_ended) = (true, true);
+        self.watch(poller, Tokens::default())
     }
 }
 
-/// Opens `lxc.console.path` for the console's output.
-pub fn open_viewer(path: &str) -> Result<Viewer> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))
-        .map_err(|e| SysError::new("open", path.to_string(), e))?;
-    if pty::is_terminal(file.as_fd()) {
-        return Ok(Viewer::Terminal(RawTerminal::new(file)?));
+/// What the event loop calls the two ends of a console.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tokens {
+    /// Of the master.
+    pub master: u64,
+    /// Of the viewer.
+    pub keyboard: u64,
+}
+
+/// Brings what the poller knows of `fd` from `told` to `wanted`.
+fn change(
+    poller: &Poller,
+    fd: BorrowedFd<'_>,
+    token: u64,
+    told: &mut Option<Interest>,
+    wanted: Option<Interest>,
+) -> Result<()> {
+    match (*told, wanted) {
+        (None, Some(interest)) => poller.add(fd, token, interest)?,
+        (Some(_), None) => poller.remove(fd)?,
+        (Some(before), Some(interest)) if before != interest => {
+            poller.modify(fd, token, interest)?;
+        }
+        (Some(_), Some(_)) | (None, None) => {}
     }
-    Ok(Viewer::File(file))
+    *told = wanted;
+    Ok(())
 }

@@ -208,6 +208,7 @@ fn act(step: &Step, world: &mut GuestWorld<'_>) -> std::result::Result<(), Probl
         | Step::CreateInnerCgroup { .. }
         | Step::OpenConsole
         | Step::OpenConsoleLog { .. }
+        | Step::KeepConsole { .. }
         | Step::PinRootfs { .. }
         | Step::CompileSeccomp { .. }
         | Step::OpenNamespace(_)

@@ -17,12 +17,14 @@ const INPUT: usize = 256;
 ///
 /// `escape` is a control character (1 = Ctrl-a): with `q` behind it, it leaves; typed twice it is
 /// passed once. `keys` is in raw mode meanwhile, if it is a terminal. The caller becomes the leader
-/// of a session of its own, if it can, as with C LXC: keys such as Ctrl-c are the guest's.
+/// of a session of its own, if it can, as with C LXC: keys such as Ctrl-c are the guest's. `resized`
+/// hears of each change of the window's size, when the terminal has it.
 pub fn show(
     tty: &Tty,
     keys: BorrowedFd<'_>,
     screen: BorrowedFd<'_>,
     escape: Option<u8>,
+    resized: &dyn Fn(),
 ) -> Result<()> {
     // One that leads a group already stays what it is.
     let _ = process::setsid();
@@ -37,8 +39,34 @@ pub fn show(
         }
         false => None,
     };
-    copy_window_size(keys, tty.master.as_fd());
-    relay(tty, keys, screen, Escape::new(escape), &signals.arrived)
+    copy_window_size(keys, tty.master.as_fd(), resized);
+    relay(
+        tty,
+        keys,
+        screen,
+        Escape::new(escape),
+        &signals.arrived,
+        resized,
+    )
+}
+
+/// Says on `place` which terminal this is and how to leave it.
+pub fn greet(place: BorrowedFd<'_>, number: i32, escape: u8) {
+    // Who cannot be greeted is shown the terminal all the same.
+    let _ = fd::write_all(place, greeting(number, escape).as_bytes());
+}
+
+/// What whoever is connected to terminal `number` reads first: how to leave it by `escape`.
+fn greeting(number: i32, escape: u8) -> String {
+    // The letters' control characters are 1 to 26; behind them come five signs.
+    let key = match escape {
+        1..=26 => char::from(escape + b'a' - 1),
+        _ => char::from(escape.wrapping_add(b'@')),
+    };
+    format!(
+        "\nConnected to tty {number}\nType <Ctrl+{key} q> to exit the console, <Ctrl+{key} Ctrl+{key}> to \
+         enter Ctrl+{key} itself\n"
+    )
 }
 
 /// SIGTERM, SIGWINCH and SIGPIPE of the calling thread, read instead of delivered; dropped, the
@@ -72,10 +100,12 @@ impl Drop for Signals {
     }
 }
 
-fn copy_window_size(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
+fn copy_window_size(from: BorrowedFd<'_>, to: BorrowedFd<'_>, resized: &dyn Fn()) {
     // A viewer without a size leaves the guest's as it is.
     if let Ok(size) = pty::window_size(from) {
+        // A terminal that has gone has no window.
         let _ = pty::set_window_size(to, size);
+        resized();
     }
 }
 
@@ -85,6 +115,7 @@ fn relay(
     screen: BorrowedFd<'_>,
     mut escape: Escape,
     signals: &SignalFd,
+    resized: &dyn Fn(),
 ) -> Result<()> {
     let master = tty.master.as_fd();
     let (mut shown, mut typed) = (Vec::new(), Vec::new());
@@ -103,7 +134,7 @@ fn relay(
             false => (master, Interest::WRITE),
         });
         let ready = poll_some(&wanted, None)?;
-        if ready[0] && !heed(signals, keys, master)? {
+        if ready[0] && !heed(signals, keys, master, resized)? {
             return Ok(());
         }
         if ready[2] {
@@ -131,11 +162,16 @@ fn relay(
 }
 
 /// `false` when it is time to go.
-fn heed(signals: &SignalFd, keys: BorrowedFd<'_>, master: BorrowedFd<'_>) -> Result<bool> {
+fn heed(
+    signals: &SignalFd,
+    keys: BorrowedFd<'_>,
+    master: BorrowedFd<'_>,
+    resized: &dyn Fn(),
+) -> Result<bool> {
     while let Some(arrived) = signals.read()? {
         match arrived.signal {
             libc::SIGTERM => return Ok(false),
-            libc::SIGWINCH => copy_window_size(keys, master),
+            libc::SIGWINCH => copy_window_size(keys, master, resized),
             _ => {}
         }
     }
@@ -231,6 +267,14 @@ mod tests {
         assert_eq!(all, b"\x01q");
     }
 
+    #[test]
+    fn who_is_connected_learns_how_to_leave() {
+        let text = "\nConnected to tty 3\nType <Ctrl+b q> to exit the console, <Ctrl+b Ctrl+b> to enter \
+                    Ctrl+b itself\n";
+        assert_eq!(greeting(3, 2), text);
+        assert!(greeting(0, 29).contains("<Ctrl+] q>"));
+    }
+
     /// A terminal as a monitor lends it, its other side, and the monitor's end of the connection.
     fn lent() -> (Tty, OwnedFd, OwnedFd) {
         let pty = pty::open_host().unwrap();
@@ -263,7 +307,7 @@ mod tests {
                 sent
             });
             let shows = scope.spawn(move || {
-                let shown = show(&tty, keys.as_fd(), screen.as_fd(), Some(1));
+                let shown = show(&tty, keys.as_fd(), screen.as_fd(), Some(1), &|| {});
                 drop(tty);
                 shown
             });
@@ -280,7 +324,7 @@ mod tests {
         let (keys, keyboard) = rustix::pipe::pipe().unwrap();
         let (viewer, screen) = rustix::pipe::pipe().unwrap();
         std::thread::scope(|scope| {
-            let shows = scope.spawn(|| show(&tty, keys.as_fd(), screen.as_fd(), None));
+            let shows = scope.spawn(|| show(&tty, keys.as_fd(), screen.as_fd(), None, &|| {}));
             rustix::io::write(&keyboard, b"typed\n").unwrap();
             let mut buffer = [0; 64];
             let count = rustix::io::read(&peer, &mut buffer).unwrap();

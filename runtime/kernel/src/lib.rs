@@ -30,6 +30,7 @@ pub mod inroot;
 #[allow(unsafe_code)]
 pub mod lock;
 pub mod lsm;
+pub mod mirror;
 pub mod mount;
 pub mod namespace;
 #[allow(unsafe_code)]

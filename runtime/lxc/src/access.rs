@@ -32,6 +32,8 @@ pub struct ConsoleOptions<'a> {
     pub output: BorrowedFd<'a>,
     /// Control character that begins an escape (1 = Ctrl-a); then `q` leaves. `None` = no escape.
     pub escape: Option<u8>,
+    /// Where it is said which terminal this is and how the escape is typed, if there is one.
+    pub greeting: Option<BorrowedFd<'a>>,
 }
 
 /// What a console log is asked for.
@@ -133,8 +135,24 @@ impl Container {
     /// As [`Container::tty`]; a descriptor that cannot be read or written.
     pub fn console(&self, options: &ConsoleOptions<'_>) -> Result<()> {
         let tty = self.tty(options.tty)?;
-        terminal::show(&tty, options.input, options.output, options.escape)
-            .map_err(|e| self.failed("show a terminal of", e.into()))
+        if let (Some(place), Some(escape)) = (options.greeting, options.escape) {
+            terminal::greet(place, tty.number, escape);
+        }
+        let resized = || {
+            // The others are the container's own terminals: it sees by itself. A monitor that cannot be
+            // told sees the new size with the next key.
+            if tty.number == 0 {
+                let _ = self.client().window_changed();
+            }
+        };
+        terminal::show(
+            &tty,
+            options.input,
+            options.output,
+            options.escape,
+            &resized,
+        )
+        .map_err(|e| self.failed("show a terminal of", e.into()))
     }
 
     /// Asks for the console's buffer. ENODATA when it is empty, EFAULT without one.

@@ -21,7 +21,7 @@ const fn no(name: &'static str) -> Extension {
 pub const EXTENSIONS: &[Extension] = &[
     yes("lxc_log"),
     yes("lxc_config_item_is_supported"),
-    no("console_log"),
+    yes("console_log"),
     yes("reboot2"),
     no("mount_injection"),
     yes("cgroup_relative"),

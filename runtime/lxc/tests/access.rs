@@ -20,6 +20,7 @@ const EBADF: i32 = 9;
 const EFAULT: i32 = 14;
 const EINVAL: i32 = 22;
 const ENOENT: i32 = 2;
+const ENODATA: i32 = 61;
 const ECONNREFUSED: i32 = 111;
 
 /// A running container that can be frozen, with two terminals and a devpts of its own.
@@ -246,6 +247,7 @@ fn terminals_are_lent_to_one_at_a_time_and_shown() {
                 input: keys.as_fd(),
                 output: shown.as_fd(),
                 escape: Some(1),
+                greeting: None,
             });
             drop(shown);
             leaves
@@ -340,5 +342,81 @@ fn a_state_that_is_not_told_in_time_is_an_error() {
     assert!(begun.elapsed() >= Duration::from_millis(200));
     container.set_timeout(None);
     assert_eq!(must(container.state()), State::Running);
+    must(container.stop());
+}
+
+#[test]
+fn the_last_words_of_the_console_are_read_once() {
+    let Some(scene) = Scene::new("the_last_words_of_the_console_are_read_once") else {
+        return;
+    };
+    // What is in the log is in the buffer already.
+    let log = scene.files().join("console.log");
+    let more = format!(
+        "{FREEZABLE}\nlxc.pty.max = 16\nlxc.console.buffer.size = 4kB\nlxc.console.logfile = {}",
+        log.display()
+    );
+    let name = scene.busybox("c1", &more);
+    let container = scene.open(&name);
+    let all = ConsoleLogRequest {
+        read: true,
+        ..ConsoleLogRequest::default()
+    };
+    let says = |words: &str| {
+        let script = format!("echo {words} > /dev/console");
+        assert_eq!(inside(&container, &script), 0);
+        eventually("it is logged", || {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            text.ends_with(&format!("{words}\r\n"))
+        });
+    };
+    for _ in ["a first start", "another"] {
+        must(container.start(&StartOptions::default()));
+        let none = refused(container.console_log(&all));
+        assert_eq!(none.errno(), Some(ENODATA), "{none}");
+        says("one");
+        says("two");
+        let some = ConsoleLogRequest { read_max: 7, ..all };
+        assert_eq!(must(container.console_log(&some)), b"one\r\ntw");
+        assert_eq!(must(container.console_log(&all)), b"o\r\n");
+        says("three");
+        let clear = ConsoleLogRequest {
+            clear: true,
+            ..ConsoleLogRequest::default()
+        };
+        assert_eq!(must(container.console_log(&clear)), b"");
+        let none = refused(container.console_log(&all));
+        assert_eq!(none.errno(), Some(ENODATA), "{none}");
+        // What nobody reads is not there after the next start.
+        says("four");
+        must(container.stop());
+    }
+}
+
+/// Who has the console has it alone, and gives it back by letting go of it, however that comes.
+#[test]
+fn the_console_is_lent_to_one_at_a_time() {
+    let Some(scene) = Scene::new("the_console_is_lent_to_one_at_a_time") else {
+        return;
+    };
+    let container = running(&scene);
+    for _ in 0..20 {
+        let console = must(container.tty(0));
+        assert_eq!(console.number, 0);
+        assert!(rustix::termios::isatty(&console.master));
+        let taken = refused(container.tty(0));
+        assert_eq!(taken.errno(), Some(EBADF), "{taken}");
+        assert_eq!(inside(&container, "echo seen > /dev/console"), 0);
+        let mut text = Vec::new();
+        while !text.ends_with(b"seen\r\n") {
+            let mut part = [0; 64];
+            let count = rustix::io::read(&console.master, &mut part).expect("it is shown");
+            text.extend_from_slice(&part[..count]);
+        }
+        drop(console);
+        eventually("the console is free again", || container.tty(0).is_ok());
+        // Its viewer gone, what is said is not waited for.
+        assert_eq!(inside(&container, "seq 2000 > /dev/console"), 0);
+    }
     must(container.stop());
 }

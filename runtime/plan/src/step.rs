@@ -62,6 +62,15 @@ pub enum Step {
     OpenConsoleLog {
         /// Path on the host.
         path: String,
+        /// Most bytes it may have; 0 = no limit.
+        limit: u64,
+        /// What is full is renamed, not cut.
+        rotate: bool,
+    },
+    /// Keep the last things the console says in memory.
+    KeepConsole {
+        /// How many of them.
+        bytes: u64,
     },
     /// Keep a file in the rootfs open for writing, so that it cannot be made read-only meanwhile.
     PinRootfs {
@@ -361,6 +370,7 @@ impl Step {
             Step::CreateInnerCgroup { .. } => "create-inner-cgroup",
             Step::OpenConsole => "open-console",
             Step::OpenConsoleLog { .. } => "open-console-log",
+            Step::KeepConsole { .. } => "keep-console",
             Step::PinRootfs { .. } => "pin-rootfs",
             Step::CompileSeccomp { .. } => "compile-seccomp",
             Step::OpenNamespace(_) => "open-namespace",
@@ -424,7 +434,20 @@ impl fmt::Display for Step {
                 write!(f, "write {value} to the cgroup's {file}")
             }
             Step::OpenConsole => f.write_str("allocate the console from the host's devpts"),
-            Step::OpenConsoleLog { path } => write!(f, "open the console log {path}"),
+            Step::OpenConsoleLog { path, limit: 0, .. } => {
+                write!(f, "open the console log {path}")
+            }
+            Step::OpenConsoleLog {
+                path,
+                limit,
+                rotate,
+            } => {
+                let full = if *rotate { "set aside" } else { "cut" };
+                write!(f, "open the console log {path}, {full} at {limit} bytes")
+            }
+            Step::KeepConsole { bytes } => {
+                write!(f, "keep the last {bytes} bytes the console says in memory")
+            }
             Step::PinRootfs { path } => write!(f, "keep the rootfs {path} writable"),
             Step::CompileSeccomp { path } => write!(f, "compile the seccomp profile {path}"),
             Step::OpenNamespace(joined) => {

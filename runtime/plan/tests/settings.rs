@@ -376,3 +376,34 @@ fn capabilities_dropped(#[case] text: &str, #[case] want: usize) {
     });
     assert_eq!(found.unwrap_or(0), want);
 }
+
+/// What of the console is kept: nothing costs anything that is not asked for.
+#[rstest]
+#[case("", &[])]
+#[case("lxc.console.rotate = 1\nlxc.console.size = 4kB", &[])]
+#[case("lxc.console.buffer.size = auto", &["keep the last 131072 bytes the console says in memory"])]
+#[case("lxc.console.buffer.size = auto\nlxc.console.path = none", &[])]
+#[case("lxc.console.logfile = /l", &["open the console log /l"])]
+#[case(
+    "lxc.console.logfile = /l\nlxc.console.size = 8kB",
+    &["open the console log /l, cut at 8192 bytes"]
+)]
+#[case(
+    "lxc.console.logfile = /l\nlxc.console.size = 8kB\nlxc.console.rotate = 1\n\
+     lxc.console.buffer.size = 1",
+    &[
+        "open the console log /l, set aside at 8192 bytes",
+        "keep the last 4096 bytes the console says in memory",
+    ]
+)]
+fn what_of_the_console_is_kept(#[case] text: &str, #[case] steps: &[&str]) {
+    let plan = plan(text).expect("a plan");
+    let about = ["keep-console", "open-console-log"];
+    let found: Vec<String> = plan
+        .steps
+        .iter()
+        .filter(|planned| about.contains(&planned.step.name()))
+        .map(|planned| planned.step.to_string())
+        .collect();
+    assert_eq!(found, steps);
+}

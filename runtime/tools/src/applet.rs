@@ -54,6 +54,7 @@ const TOOLS: &[Entry] = &[
     entry::<applets::attach::Attach>(),
     entry::<applets::cgroup::Cgroup>(),
     applets::config::ENTRY,
+    entry::<applets::console::Console>(),
     entry::<applets::create::Create>(),
     entry::<applets::destroy::Destroy>(),
     entry::<applets::execute::Execute>(),

@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod cgroup;
 pub mod config;
+pub mod console;
 pub mod create;
 pub mod destroy;
 pub mod execute;

@@ -6,9 +6,10 @@ use std::process::{Command, Output};
 
 use rstest::rstest;
 
-const TOOLS: [&str; 13] = [
+const TOOLS: [&str; 14] = [
     "lxc-attach",
     "lxc-cgroup",
+    "lxc-console",
     "lxc-create",
     "lxc-destroy",
     "lxc-execute",

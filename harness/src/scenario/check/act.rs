@@ -51,6 +51,7 @@ impl Checker<'_> {
             "freeze" => Act::Freeze(name),
             "unfreeze" => Act::Unfreeze(name),
             "cgroup" => self.cgroup(name, cgroup),
+            "console_log" => Act::ConsoleLog(name),
             _ => Act::Destroy(name),
         };
         // What its verb has taken is gone from the form.
@@ -91,6 +92,7 @@ impl Checker<'_> {
             ("freeze", form.freeze.take()),
             ("unfreeze", form.unfreeze.take()),
             ("cgroup", cgroup),
+            ("console_log", form.console_log.take()),
             ("destroy", form.destroy.take()),
         ];
         let names = verbs.each_ref().map(|(verb, _)| *verb).join(", ");

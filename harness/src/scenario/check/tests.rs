@@ -476,6 +476,11 @@ fn what_cannot_be_meant_is_refused_at_its_line() {
             "no container is called \"demmo\"",
         ),
         (
+            format!("{HEAD}[[step]]\nconsole_log = \"demo\""),
+            1,
+            "no tool reads a console's buffer",
+        ),
+        (
             format!("{HEAD}[[step]]\nunfreeze = \"demo\"\ntimeout = 3"),
             6,
             "timeout belongs to wait, stop and reboot, not to unfreeze",

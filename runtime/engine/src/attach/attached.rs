@@ -1,7 +1,7 @@
 //! The attached process as its parent holds it.
 
 use super::broken;
-use crate::console::{Console, RawTerminal, Viewer};
+use crate::console::{Console, LogFile, RawTerminal, Record, Viewer};
 use crate::failure::{Failure, FailureKind};
 use lxc_kernel::events::{Interest, Poller};
 use lxc_kernel::process::{self, Ended};
@@ -60,7 +60,11 @@ const SIGNALS: u64 = 3;
 fn relay(terminal: OwnTerminal, pidfd: &OwnedFd) -> Result<(), SysError> {
     let OwnTerminal { pty, log } = terminal;
     let viewer = RawTerminal::controlling()?.map_or(Viewer::Nobody, Viewer::Terminal);
-    let mut console = Console::new(pty.master, pty.peer, viewer, log)?;
+    let record = Record {
+        memory: None,
+        log: log.map(LogFile::given),
+    };
+    let mut console = Console::new(pty.master, pty.peer, viewer, record)?;
     let before = signals::block(&[libc::SIGWINCH])?;
     let resized = SignalFd::of(&[libc::SIGWINCH])?;
     let poller = Poller::new()?;

@@ -1,6 +1,7 @@
 //! What the monitor knows and holds of its container, and what it answers when asked.
 
 use crate::apparmor::Loaded;
+use crate::console::Console;
 use crate::monitor::life::{self, Event, Phase};
 use crate::step::cgroup::Cgroups;
 use crate::step::devices::DeviceFilter;
@@ -49,6 +50,8 @@ pub struct Live {
     pub idmap: Option<IdmapPlan>,
     /// Its devpts.
     pub devpts: Option<OwnedFd>,
+    /// Its console, while it is served.
+    pub console: Option<Console>,
     /// Its ttys.
     pub ttys: Vec<Tty>,
     /// Host ends of its veths: N and name.
@@ -84,6 +87,15 @@ impl Live {
         self.namespace_fds.clear();
         self.pin = None;
         self.devices = DeviceFilter::default();
+    }
+
+    /// A terminal between the console and a client; `None` while somebody looks at it, and without one.
+    fn lend_console(&mut self) -> Option<OwnedFd> {
+        let lent = self.console.as_mut()?.lend();
+        lent.unwrap_or_else(|error| {
+            log::warn!("the console cannot be lent: {error}");
+            None
+        })
     }
 
     /// Thaws it: a frozen process takes no signal but is to be killed.
@@ -205,8 +217,7 @@ impl Answers for Live {
     fn open_tty(&mut self, which: i32) -> Option<(i32, OwnedFd)> {
         let index = match which {
             -1 => self.ttys.iter().position(|t| !t.busy)?,
-            // The console itself is not lent yet.
-            0 => return None,
+            0 => return self.lend_console().map(|master| (0, master)),
             number => usize::try_from(number).ok()?.checked_sub(1)?,
         };
         let tty = self.ttys.get_mut(index).filter(|t| !t.busy)?;
@@ -222,14 +233,50 @@ impl Answers for Live {
     }
 
     fn close_tty(&mut self, number: i32) {
+        if number == 0
+            && let Some(console) = &mut self.console
+        {
+            console.take_back();
+        }
         let index = usize::try_from(number).ok().and_then(|n| n.checked_sub(1));
         if let Some(tty) = index.and_then(|i| self.ttys.get_mut(i)) {
             tty.busy = false;
         }
     }
 
-    fn console_log(&mut self, _log: &ConsoleLog) -> Result<Vec<u8>, Errno> {
-        // No ring buffer is configured: lxc.console.buffer.size is not implemented yet.
-        Err(Errno::FAULT)
+    fn console_resized(&mut self) {
+        if let Some(console) = &self.console {
+            console.copy_window_size();
+        }
+    }
+
+    fn console_log(&mut self, log: &ConsoleLog, into: &mut Vec<u8>) -> Result<(), Errno> {
+        let memory = self.console.as_mut().and_then(|c| c.record.memory.as_mut());
+        let memory = memory.ok_or(Errno::FAULT)?;
+        let content = memory.content();
+        if log.read && content.is_empty() {
+            return Err(Errno::NODATA);
+        }
+        let most = match usize::try_from(log.read_max) {
+            Ok(0) | Err(_) => content.len(),
+            Ok(most) => most.min(content.len()),
+        };
+        if log.read {
+            into.extend_from_slice(&content[..most]);
+        }
+        match log {
+            ConsoleLog { clear: true, .. } => memory.clear(),
+            // What goes to the log file has gone there as it came: nothing is left to be written.
+            ConsoleLog {
+                read,
+                write_logfile,
+                ..
+            } if *read || *write_logfile => {
+                memory.consume(most);
+            }
+            // As C LXC has it, although its header says that `read_max` bytes go.
+            _ => {}
+        }
+        Ok(())
     }
 }

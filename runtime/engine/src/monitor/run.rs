@@ -1,6 +1,6 @@
 //! The monitor's loop: one poller for the socket, signals, init, hooks and the console.
 
-use crate::console::Console;
+use crate::console::{Console, Tokens};
 use crate::failure::Failure;
 use crate::hooks::{self, HookEnvironment};
 use crate::message::{self, Report};
@@ -40,8 +40,10 @@ mod token {
     pub const GUEST: u64 = 3;
     pub const HOOK_ENDED: u64 = 4;
     pub const HOOK_OUTPUT: u64 = 5;
-    pub const CONSOLE: u64 = 6;
-    pub const KEYBOARD: u64 = 7;
+    pub const CONSOLE: super::Tokens = super::Tokens {
+        master: 6,
+        keyboard: 7,
+    };
     pub const SERVER: u64 = 1 << 16;
 }
 
@@ -57,8 +59,6 @@ pub struct Monitor {
     pub server: Option<Server>,
     /// Signals to pass on.
     pub signals: SignalFd,
-    /// The console, once there is one.
-    pub console: Option<Console>,
     /// To the guest, while it sets itself up.
     pub guest_socket: Option<OwnedFd>,
     /// What hooks find.
@@ -87,7 +87,8 @@ impl Monitor {
     pub fn turn(&mut self, deadline: Option<Instant>) -> Result<Vec<Wake>> {
         loop {
             let server = self.server.as_ref().and_then(Server::next_deadline);
-            let next = [deadline, server].into_iter().flatten().min();
+            let console = self.live.console.as_ref().and_then(Console::deadline);
+            let next = [deadline, server, console].into_iter().flatten().min();
             let mut events = self.poller.wait(next)?;
             // Who leaves goes before who comes: a terminal given back can be lent again at once.
             events.sort_by_key(|event| event.token == token::SERVER);
@@ -95,6 +96,10 @@ impl Monitor {
             if let Some(server) = &mut self.server {
                 server.expire(&self.poller, now, &mut self.live);
             }
+            if let Some(console) = &mut self.live.console {
+                console.expire(now);
+            }
+            self.watch_console()?;
             let mut wakes = Vec::new();
             for event in events {
                 match event.token {
@@ -103,12 +108,14 @@ impl Monitor {
                     token::GUEST => wakes.push(Wake::Guest),
                     token::HOOK_ENDED => wakes.push(Wake::HookEnded),
                     token::HOOK_OUTPUT => wakes.push(Wake::HookOutput),
-                    token::CONSOLE => self.console_output()?,
-                    token::KEYBOARD => self.console_input()?,
+                    token if token == token::CONSOLE.master => self.console_ready(true)?,
+                    token if token == token::CONSOLE.keyboard => self.console_ready(false)?,
                     _ => {
                         if let Some(server) = &mut self.server {
                             server.handle(&self.poller, &event, &mut self.live);
                         }
+                        // A client may have got it, or given it back.
+                        self.watch_console()?;
                     }
                 }
             }
@@ -156,44 +163,34 @@ impl Monitor {
 
     /// Takes a console into service.
     pub fn serve_console(&mut self, console: Console) -> Result<()> {
-        self.poller
-            .add(console.master.as_fd(), token::CONSOLE, Interest::READ)?;
-        if let Some(keyboard) = console.keyboard() {
-            self.poller.add(keyboard, token::KEYBOARD, Interest::READ)?;
-        }
-        self.console = Some(console);
-        Ok(())
+        self.live.console = Some(console);
+        self.watch_console()
     }
 
     /// Takes the console out of service.
     pub fn close_console(&mut self) {
-        if let Some(mut console) = self.console.take() {
+        if let Some(mut console) = self.live.console.take() {
             // The last words are still in the terminal's buffer.
             console.drain();
-            let _ = self.poller.remove(console.master.as_fd());
-            if let Some(keyboard) = console.keyboard() {
-                let _ = self.poller.remove(keyboard);
+            console.finish();
+            if let Err(error) = console.unwatch(&self.poller) {
+                log::warn!("{error}");
             }
         }
     }
 
-    fn console_output(&mut self) -> Result<()> {
-        if let Some(console) = &mut self.console
-            && !console.output()
-        {
-            self.poller.remove(console.master.as_fd())?;
+    fn console_ready(&mut self, of_master: bool) -> Result<()> {
+        if let Some(console) = &mut self.live.console {
+            console.ready(of_master);
         }
-        Ok(())
+        self.watch_console()
     }
 
-    fn console_input(&mut self) -> Result<()> {
-        if let Some(console) = &mut self.console
-            && !console.input()
-            && let Some(keyboard) = console.keyboard()
-        {
-            self.poller.remove(keyboard)?;
+    fn watch_console(&mut self) -> Result<()> {
+        match &mut self.live.console {
+            Some(console) => console.watch(&self.poller, token::CONSOLE),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Signals to the monitor are meant for the container.
@@ -202,6 +199,12 @@ impl Monitor {
             let signal = match info.signal {
                 // The end of init and of hooks is seen by their pidfds.
                 libc::SIGCHLD => continue,
+                libc::SIGWINCH => {
+                    if let Some(console) = &self.live.console {
+                        console.copy_window_size();
+                    }
+                    continue;
+                }
                 libc::SIGHUP => libc::SIGTERM,
                 other => other,
             };

@@ -1,6 +1,6 @@
 //! From the program's first line to a monitor that waits: stage 1, stage 2, and their end.
 
-use crate::console::RawTerminal;
+use crate::console::{RawTerminal, Viewer};
 use crate::facts;
 use crate::failure::{Failure, FailureKind};
 use crate::hooks::HookEnvironment;
@@ -256,6 +256,7 @@ impl Monitor {
             namespaces: Namespaces::default(),
             idmap: None,
             devpts: None,
+            console: None,
             ttys: Vec::new(),
             veths: Vec::new(),
             namespace_fds: Vec::new(),
@@ -269,7 +270,6 @@ impl Monitor {
             poller: Poller::new()?,
             server: Some(server),
             signals: SignalFd::all_blocked()?,
-            console: None,
             guest_socket: None,
             hooks,
             hook_group: None,
@@ -371,13 +371,17 @@ impl Monitor {
         })
     }
 
-    /// The terminal of a foreground caller, when there is one.
-    pub fn viewer(&self) -> lxc_kernel::Result<crate::console::Viewer> {
-        use crate::console::{Viewer, open_viewer};
-        match &self.live.config.values().console.path {
-            lxc_config::ConsolePath::Path(path) => open_viewer(path),
-            _ if !self.request.foreground => Ok(Viewer::Nobody),
-            _ => Ok(RawTerminal::controlling()?.map_or(Viewer::Nobody, Viewer::Terminal)),
+    /// `lxc.console.path`, or the terminal of a foreground caller, when there is one.
+    pub fn viewer(&self) -> lxc_kernel::Result<Viewer> {
+        let viewer = match &self.live.config.values().console.path {
+            lxc_config::ConsolePath::Path(path) => Viewer::open(path)?,
+            _ if !self.request.foreground => Viewer::Nobody,
+            _ => RawTerminal::controlling()?.map_or(Viewer::Nobody, Viewer::Terminal),
+        };
+        if let Viewer::Terminal(terminal) = &viewer {
+            // Whatever it shows, the container's clients are served meanwhile.
+            terminal.never_wait()?;
         }
+        Ok(viewer)
     }
 }

@@ -189,7 +189,8 @@ fn take_terminals(
     }
     if console && let (Some(master), Some(peer)) = (fds.next(), fds.next()) {
         let viewer = monitor.viewer()?;
-        let console = Console::new(master, peer, viewer, world.console_log.take())?;
+        let record = std::mem::take(&mut world.record);
+        let console = Console::new(master, peer, viewer, record)?;
         monitor.serve_console(console)?;
     }
     monitor.live.ttys = fds

@@ -4,7 +4,7 @@ mod birth;
 mod host;
 mod listen;
 
-use crate::console::{self, Console};
+use crate::console::{Console, LogFile, Record, Ring};
 use crate::facts;
 use crate::failure::{Failure, FailureKind, StepAt};
 use crate::guest::{self, step_failed};
@@ -27,7 +27,8 @@ use std::os::fd::{AsFd, OwnedFd};
 struct HostWorld {
     filter: Option<Filter>,
     console: Option<Pty>,
-    console_log: Option<OwnedFd>,
+    /// What is kept of what the console says.
+    record: Record,
     nics: Vec<GuestNic>,
     /// The guest's network namespace, if it makes that itself.
     network: Option<OwnedFd>,
@@ -149,8 +150,8 @@ fn carry_out(
         }
     }
     if let Some(console) = world.console.take() {
-        let log = world.console_log.take();
-        serve_console(monitor, console.master, console.peer, log)?;
+        let record = std::mem::take(&mut world.record);
+        serve_console(monitor, console.master, console.peer, record)?;
     }
     listen::listen_to_guest(monitor, plan, &mut world, undo)
 }
@@ -201,7 +202,12 @@ fn act(
             }
             world.console = Some(console);
         }
-        Step::OpenConsoleLog { path } => world.console_log = Some(console::open_log(path)?),
+        Step::OpenConsoleLog {
+            path,
+            limit,
+            rotate,
+        } => world.record.log = Some(LogFile::open(path, *limit, *rotate)?),
+        Step::KeepConsole { bytes } => world.record.memory = Some(Ring::new(*bytes)?),
         Step::PinRootfs { path } => monitor.live.pin = host::pin(path)?,
         Step::CreateCgroup { path } => {
             // Also after a failure half-way: what exists by then has to go.
@@ -279,10 +285,10 @@ fn serve_console(
     monitor: &mut Monitor,
     master: OwnedFd,
     peer: OwnedFd,
-    log: Option<OwnedFd>,
+    record: Record,
 ) -> std::result::Result<(), Failure> {
     let served = monitor.viewer().and_then(|viewer| {
-        let console = Console::new(master, peer, viewer, log)?;
+        let console = Console::new(master, peer, viewer, record)?;
         monitor.serve_console(console)
     });
     served.map_err(|error| {

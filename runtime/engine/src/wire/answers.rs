@@ -66,11 +66,13 @@ pub trait Answers {
     fn open_tty(&mut self, which: i32) -> Option<(i32, OwnedFd)>;
     /// Marks the terminal as free again: its client has gone.
     fn close_tty(&mut self, number: i32);
-    /// Does what is asked with the console's ring buffer and gives the bytes read.
+    /// The client that has the console says that its window has another size now.
+    fn console_resized(&mut self) {}
+    /// Does what is asked with the console's ring buffer and adds the bytes read to `into`.
     ///
     /// # Errors
     /// `EFAULT` without a buffer, `ENODATA` when there is nothing to read.
-    fn console_log(&mut self, log: &ConsoleLog) -> Result<Vec<u8>, Errno>;
+    fn console_log(&mut self, log: &ConsoleLog, into: &mut Vec<u8>) -> Result<(), Errno>;
 
     /// Changes the device filter of a pure v2 layout.
     ///
@@ -117,8 +119,8 @@ pub(super) struct Reply<'a> {
     ret: i32,
     /// The number for the slot of an answer without payload.
     inline: i32,
-    /// The payload.
-    data: Vec<u8>,
+    /// Room for the head, and the payload.
+    bytes: Vec<u8>,
     /// Descriptors that travel with the head and stay the container's.
     pub(super) lent: Vec<BorrowedFd<'a>>,
     /// A descriptor that travels with the head and was made for that.
@@ -132,7 +134,7 @@ impl<'a> Reply<'a> {
         Reply {
             ret: 0,
             inline,
-            data: Vec::new(),
+            bytes: vec![0; FRAME],
             lent: Vec::new(),
             given: None,
             then: Then::Close,
@@ -152,10 +154,9 @@ impl<'a> Reply<'a> {
     }
 
     fn data(data: Vec<u8>) -> Reply<'a> {
-        Reply {
-            data,
-            ..Reply::number(0)
-        }
+        let mut reply = Reply::number(0);
+        reply.bytes.extend_from_slice(&data);
+        reply
     }
 
     fn text(text: &str) -> Reply<'a> {
@@ -173,17 +174,16 @@ impl<'a> Reply<'a> {
     }
 
     /// Gives the head and the payload in one piece.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        // The head cannot count more, and so the client would not read more.
+        bytes.truncate(FRAME + i32::MAX as usize);
         let header = ResponseHeader {
             ret: self.ret,
-            length: i32::try_from(self.data.len()).unwrap_or(i32::MAX),
+            length: i32::try_from(bytes.len() - FRAME).unwrap_or(i32::MAX),
             slot: i64::from(self.inline),
         };
-        let mut bytes = Vec::with_capacity(FRAME + self.data.len());
-        bytes.extend_from_slice(&header.encode());
-        // The head cannot count more, and so the client would not read more.
-        let counted = self.data.len().min(i32::MAX as usize);
-        bytes.extend_from_slice(&self.data[..counted]);
+        bytes[..FRAME].copy_from_slice(&header.encode());
         bytes
     }
 }
@@ -205,7 +205,10 @@ pub(super) fn answer<'a>(
     answers: &'a mut dyn Answers,
 ) -> Outcome<'a> {
     let reply = match request {
-        Request::WinchUnused => return Outcome::Close,
+        Request::Winch => {
+            answers.console_resized();
+            return Outcome::Close;
+        }
         Request::Stop => match answers.stop() {
             Ok(()) => return Outcome::Hold,
             Err(errno) => Reply::failed(errno),
@@ -233,9 +236,13 @@ pub(super) fn answer<'a>(
         Request::GetName => Reply::text(answers.name()),
         Request::GetLxcpath => Reply::text(answers.lxcpath()),
         Request::AddStateClient { wanted } => await_state(answers.state(), wanted),
-        Request::ConsoleLog(log) => answers
-            .console_log(&log)
-            .map_or_else(Reply::failed, Reply::data),
+        Request::ConsoleLog(log) => {
+            let mut reply = Reply::number(0);
+            match answers.console_log(&log, &mut reply.bytes) {
+                Ok(()) => reply,
+                Err(errno) => Reply::failed(errno),
+            }
+        }
         Request::ServeStateClients { state } => {
             answers.set_state(state);
             Reply {

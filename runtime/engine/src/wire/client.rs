@@ -369,6 +369,21 @@ impl Client {
         })))
     }
 
+    /// Says that the window has another size whose terminal is number 0, the console's. Monitors of C
+    /// LXC do not care.
+    ///
+    /// # Errors
+    /// Whatever keeps the monitor from listening.
+    pub fn window_changed(&self) -> Answered<()> {
+        let Some(exchange) = self.callee.ask(&Request::Winch, None, self.deadline())? else {
+            return Ok(Asked::Stopped);
+        };
+        match exchange.hear()? {
+            Heard::Stopped => Ok(Asked::Stopped),
+            Heard::Closed | Heard::Response(_) => Ok(Asked::Answer(())),
+        }
+    }
+
     /// Makes the monitor enter a state and tell those who wait for it.
     ///
     /// # Errors

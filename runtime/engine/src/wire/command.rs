@@ -29,7 +29,7 @@ commands! {
     /// The master of a terminal of the container; the connection stays open while it is used.
     GetTty = 0 "GET_TTY_FD";
     /// Never used by any client.
-    WinchUnused = 1 "TERMINAL_WINCH";
+    Winch = 1 "TERMINAL_WINCH";
     /// End the container; the answer is the end of the connection.
     Stop = 2 "STOP";
     /// The container's state.

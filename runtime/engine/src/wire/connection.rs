@@ -139,7 +139,7 @@ pub(super) enum Sent {
 
 impl Writing {
     /// Sends an answer as far as the client's buffer takes it.
-    pub(super) fn start(socket: BorrowedFd<'_>, reply: Reply<'_>) -> Sent {
+    pub(super) fn start(socket: BorrowedFd<'_>, mut reply: Reply<'_>) -> Sent {
         let bytes = reply.bytes();
         let mut fds = reply.lent;
         fds.extend(reply.given.iter().map(AsFd::as_fd));

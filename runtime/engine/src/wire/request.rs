@@ -17,8 +17,9 @@ pub enum Request {
         /// -1 for the first free one, 0 for the console, n for tty n.
         which: i32,
     },
-    /// Nothing: no client ever sends it.
-    WinchUnused,
+    /// The window of the client that has the console has another size now. C LXC's clients never say so,
+    /// and its monitors close without a word; so does ours, when it has looked.
+    Winch,
     /// Send the stop signal to init and end.
     Stop,
     /// Which state are you in?
@@ -193,7 +194,7 @@ impl Request {
         let request = match command {
             Command::GetTty if inline < -1 => return Err(Refusal::Answer(Errno::BADF)),
             Command::GetTty => Request::GetTty { which: inline },
-            Command::WinchUnused => Request::WinchUnused,
+            Command::Winch => Request::Winch,
             Command::Stop => Request::Stop,
             Command::GetState => Request::GetState,
             Command::GetInitPid => Request::GetInitPid,
@@ -248,7 +249,7 @@ impl Request {
             | Request::GetLimitCgroupFd { controller, size } => {
                 (0, encode_controller(controller, *size))
             }
-            Request::WinchUnused
+            Request::Winch
             | Request::Stop
             | Request::GetState
             | Request::GetInitPid
@@ -279,7 +280,7 @@ impl Request {
     pub fn command(&self) -> Command {
         match self {
             Request::GetTty { .. } => Command::GetTty,
-            Request::WinchUnused => Command::WinchUnused,
+            Request::Winch => Command::Winch,
             Request::Stop => Command::Stop,
             Request::GetState => Command::GetState,
             Request::GetInitPid => Command::GetInitPid,

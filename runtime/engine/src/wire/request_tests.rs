@@ -21,7 +21,7 @@ fn every_command_survives_its_own_encoding() {
     let text = || "memory".to_owned();
     let requests = [
         Request::GetTty { which: -1 },
-        Request::WinchUnused,
+        Request::Winch,
         Request::Stop,
         Request::GetState,
         Request::GetInitPid,

@@ -117,16 +117,18 @@ impl Answers for Fake {
     fn close_tty(&mut self, number: i32) {
         self.scene().busy_ttys.remove(&number);
     }
-    fn console_log(&mut self, log: &ConsoleLog) -> Result<Vec<u8>, Errno> {
+    fn console_log(&mut self, log: &ConsoleLog, into: &mut Vec<u8>) -> Result<(), Errno> {
         let mut scene = self.scene();
         if log.read && scene.log.is_empty() {
             return Err(Errno::NODATA);
         }
-        let content = scene.log.clone();
+        if log.read {
+            into.extend_from_slice(&scene.log);
+        }
         if log.clear {
             scene.log.clear();
         }
-        Ok(if log.read { content } else { Vec::new() })
+        Ok(())
     }
     fn seccomp_listener(&mut self, notify: OwnedFd) -> Result<(), Errno> {
         drop(notify);

@@ -113,7 +113,7 @@ fn what_is_turned_away_and_how() {
     };
     check(27, 0, b"", answer(-38, 0));
     check(27, 3, b"abc", answer(-38, 0));
-    check(Command::WinchUnused.number(), 0, b"", Heard::Closed);
+    check(Command::Winch.number(), 0, b"", Heard::Closed);
     check(Command::GetState.number(), -1, b"", Heard::Closed);
     check(Command::GetConfigItem.number(), 8193, b"", Heard::Closed);
     check(Command::GetConfigItem.number(), 0, b"", answer(-22, 0));

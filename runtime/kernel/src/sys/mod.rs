@@ -6,6 +6,7 @@
 pub(crate) mod calls;
 pub(crate) mod fork;
 pub(crate) mod handles;
+pub(crate) mod mapping;
 pub(crate) mod message;
 pub(crate) mod signal;
 pub(crate) mod vfork;

@@ -67,8 +67,16 @@ pub(super) fn host_steps(
     }
     if let Some(log) = &values.console.logfile {
         let origin = format!("lxc.console.logfile, {}", log.origin);
-        let path = log.value.clone();
-        steps.add(Side::Host, Step::OpenConsoleLog { path }, Some(origin));
+        let step = Step::OpenConsoleLog {
+            path: log.value.clone(),
+            limit: values.console.log_size,
+            rotate: values.console.rotate,
+        };
+        steps.add(Side::Host, step, Some(origin));
+    }
+    if has_console(values) && values.console.buffer_size > 0 {
+        let bytes = values.console.buffer_size;
+        steps.host(Step::KeepConsole { bytes });
     }
     // Root of a user namespace cannot make a file system of the host read-only.
     if let Some((source, _)) = rootfs

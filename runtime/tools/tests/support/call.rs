@@ -263,6 +263,23 @@ impl Process {
         }
     }
 
+    /// Gives its terminal another size, as a window does that is dragged.
+    ///
+    /// # Panics
+    /// It has no terminal.
+    #[track_caller]
+    pub fn resizes(&self, rows: u16, columns: u16) {
+        let keyboard = self.keyboard.as_ref();
+        let size = rustix::termios::Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let keyboard = keyboard.expect("it was started on a terminal");
+        rustix::termios::tcsetwinsize(keyboard, size).expect("a terminal takes a size");
+    }
+
     /// Sends it a signal; one that has ended does not mind.
     pub fn signal(&self, signal: Signal) {
         let _ = kill_process(self.pid(), signal);
