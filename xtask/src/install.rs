@@ -126,11 +126,15 @@ fn install_programs(programs: &Programs, layout: &Layout) -> Outcome {
     let read = |file: &Path| fs::read(file).map_err(at(file));
     put(&lxc, &read(&programs.lxc)?, 0o755)?;
     for name in names(&lxc)? {
-        let below = match name.starts_with("templates/") {
-            true => &layout.data,
-            false => &layout.bin,
+        let place = match (
+            name.starts_with("templates/"),
+            name.strip_prefix("libexec/"),
+        ) {
+            (true, _) => layout.data.join(&name),
+            (false, Some(helper)) => layout.libexec.join(helper),
+            (false, None) => layout.bin.join(&name),
         };
-        link(&lxc, &below.join(name))?;
+        link(&lxc, &place)?;
     }
     let monitor = layout.libexec.join("lxc-monitor");
     put(&monitor, &read(&programs.monitor)?, 0o755)
@@ -199,7 +203,9 @@ fn said(lxc: &Path, words: &[&str]) -> Outcome<String> {
 /// The lines, each `lxc-NAME` or `templates/lxc-NAME`; None if a line is neither, or there is none.
 fn program_names(lines: &str) -> Option<Vec<String>> {
     let plausible = |line: &str| {
-        let name = line.strip_prefix("templates/").unwrap_or(line);
+        let folders = ["templates/", "libexec/"];
+        let name = folders.iter().find_map(|folder| line.strip_prefix(folder));
+        let name = name.unwrap_or(line);
         let name = name.strip_prefix("lxc-").unwrap_or_default();
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
     };
@@ -215,8 +221,12 @@ mod tests {
     fn the_program_names_its_tools() {
         for (lines, expected) in [
             (
-                "lxc-ls\ntemplates/lxc-busybox\n",
-                Some(vec!["lxc-ls", "templates/lxc-busybox"]),
+                "lxc-ls\nlibexec/lxc-monitord\ntemplates/lxc-busybox\n",
+                Some(vec![
+                    "lxc-ls",
+                    "libexec/lxc-monitord",
+                    "templates/lxc-busybox",
+                ]),
             ),
             ("Usage: lxc COMMAND\n", None),
             ("lxc-create\n../x\n", None),

@@ -24,6 +24,7 @@ pub mod mapped;
 pub mod message;
 mod mini_init;
 pub mod monitor;
+pub mod monitord;
 pub mod origin;
 pub mod program;
 pub mod removal;

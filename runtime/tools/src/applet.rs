@@ -19,6 +19,8 @@ pub trait Applet: Default + 'static {
     const OPTIONS: &'static [Opt<Self>];
     /// Whether it works on one container, whose name has to be given.
     const NEEDS_NAME: bool = true;
+    /// Whether `-P` may be given more than once.
+    const MANY_LXCPATHS: bool = false;
 
     /// Does the work. `rest` are the words that are neither options nor the name.
     fn run(self, common: &mut Common, rest: Vec<String>) -> Result<u8, Failure>;
@@ -52,6 +54,7 @@ fn table<A: Applet>() -> Table {
 /// The tools, by name.
 const TOOLS: &[Entry] = &[
     entry::<applets::attach::Attach>(),
+    entry::<applets::autostart::Autostart>(),
     entry::<applets::cgroup::Cgroup>(),
     applets::config::ENTRY,
     entry::<applets::console::Console>(),
@@ -61,14 +64,19 @@ const TOOLS: &[Entry] = &[
     entry::<applets::freeze::Freeze>(),
     entry::<applets::info::Info>(),
     entry::<applets::ls::Ls>(),
+    entry::<applets::monitor::Monitor>(),
     entry::<applets::start::Start>(),
     entry::<applets::stop::Stop>(),
+    entry::<applets::top::Top>(),
     entry::<applets::unfreeze::Unfreeze>(),
     entry::<applets::unshare::Unshare>(),
     applets::update_config::ENTRY,
     applets::usernsexec::ENTRY,
     entry::<applets::wait::Wait>(),
 ];
+
+/// Programs that tools call, by name; they lie in libexec.
+const HELPERS: &[Entry] = &[applets::monitord::ENTRY];
 
 /// The templates, by name.
 const TEMPLATES: &[Entry] = &[templates::busybox::ENTRY];
@@ -78,6 +86,7 @@ pub fn dispatch(program: &str, mut words: Vec<String>) -> u8 {
     let base = program.rsplit('/').next().unwrap_or_default();
     if let Some(entry) = TOOLS
         .iter()
+        .chain(HELPERS)
         .chain(TEMPLATES)
         .find(|entry| entry.words.program == base)
     {
@@ -144,7 +153,10 @@ fn link_names() -> String {
     let templates = TEMPLATES
         .iter()
         .map(|entry| format!("templates/{}\n", entry.words.program));
-    tools.chain(templates).collect()
+    let helpers = HELPERS
+        .iter()
+        .map(|entry| format!("libexec/{}\n", entry.words.program));
+    tools.chain(helpers).chain(templates).collect()
 }
 
 /// What the options of a command line amount to.
@@ -164,7 +176,7 @@ fn frame<A: Applet>(words: Vec<String>) -> u8 {
     let found = options::matched(&forms, words, stop_at_word);
 
     let mut applet = A::default();
-    let mut common = Common::of(A::WORDS.program);
+    let mut common = Common::of(A::WORDS.program, A::MANY_LXCPATHS);
     let outcome = match apply(&mut applet, &mut common, found.given, found.mistake) {
         Ok(outcome) => outcome,
         Err(refusal) => return finish(Err(Failure::new(refusal)), &common),

@@ -1,6 +1,7 @@
 //! The tools, one file each.
 
 pub mod attach;
+pub mod autostart;
 pub mod cgroup;
 pub mod config;
 pub mod console;
@@ -10,8 +11,11 @@ pub mod execute;
 pub mod freeze;
 pub mod info;
 pub mod ls;
+pub mod monitor;
+pub mod monitord;
 pub mod start;
 pub mod stop;
+pub mod top;
 pub mod unfreeze;
 pub mod unshare;
 pub mod update_config;

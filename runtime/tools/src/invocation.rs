@@ -19,6 +19,9 @@ pub struct Common {
     pub quiet: bool,
     /// `-P`, without trailing slashes.
     pub lxcpath: Option<String>,
+    /// Further ones; none unless there may be many.
+    more_lxcpaths: Vec<String>,
+    many_lxcpaths: bool,
     log_file: Option<String>,
     log_level: Option<String>,
     rcfile: Option<String>,
@@ -102,16 +105,17 @@ pub const COMMON: &[Opt<Common>] = &[
 ];
 
 impl Common {
-    /// Nothing given yet to the program of this name.
-    pub fn of(program: &'static str) -> Common {
+    /// Nothing given yet to the program of this name, which may take `-P` many times.
+    pub fn of(program: &'static str, many_lxcpaths: bool) -> Common {
         Common {
             program,
+            many_lxcpaths,
             ..Common::default()
         }
     }
 
     fn set_lxcpath(&mut self, path: &str) -> Result<(), String> {
-        if self.lxcpath.is_some() {
+        if self.lxcpath.is_some() && !self.many_lxcpaths {
             return Err("This command only accepts 1 -P,--lxcpath arguments".to_owned());
         }
         let trimmed = path.trim_end_matches('/');
@@ -120,7 +124,10 @@ impl Common {
         } else {
             trimmed
         };
-        self.lxcpath = Some(path.to_owned());
+        match &self.lxcpath {
+            None => self.lxcpath = Some(path.to_owned()),
+            Some(_) => self.more_lxcpaths.push(path.to_owned()),
+        }
         Ok(())
     }
 
@@ -152,6 +159,16 @@ impl Common {
     pub fn store(&self) -> Result<Store, Failure> {
         self.init_log(None)?;
         Ok(Store::open(self.lxcpath.as_deref().map(Path::new)))
+    }
+
+    /// All directories given, or the one that is used without any.
+    pub fn lxcpaths(&self) -> Vec<PathBuf> {
+        let given = self.lxcpath.iter().chain(&self.more_lxcpaths);
+        let given: Vec<PathBuf> = given.map(PathBuf::from).collect();
+        match given.is_empty() {
+            true => vec![lxc_runtime::default_lxcpath()],
+            false => given,
+        }
     }
 
     /// The log of a call that is about no container.

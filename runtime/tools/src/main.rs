@@ -13,6 +13,7 @@ mod invocation;
 mod manual;
 mod options;
 mod output;
+mod pattern;
 mod size;
 mod templates;
 

@@ -8,6 +8,7 @@ use rstest::rstest;
 
 const TOOLS: [&str; 14] = [
     "lxc-attach",
+    "lxc-autostart",
     "lxc-cgroup",
     "lxc-console",
     "lxc-create",
@@ -22,6 +23,9 @@ const TOOLS: [&str; 14] = [
     "lxc-unshare",
     "lxc-wait",
 ];
+
+/// Tools that are about no single container.
+const NAMELESS: [&str; 2] = ["lxc-autostart", "lxc-ls"];
 
 /// Tools without the options that all others have.
 const PLAIN_TOOLS: [&str; 3] = ["lxc-config", "lxc-update-config", "lxc-usernsexec"];
@@ -72,6 +76,7 @@ fn help_and_usage(#[values("--help", "--usage")] option: &str) {
 fn usage_covers_the_peer(
     #[values(
         "lxc-attach",
+        "lxc-autostart",
         "lxc-cgroup",
         "lxc-create",
         "lxc-destroy",
@@ -199,7 +204,7 @@ fn not_implemented_yet(#[case] tool: &str, #[case] words: &[&str]) {
 fn names_that_cannot_be_one(#[case] name: &str) {
     let place = tempfile::tempdir().expect("a directory for containers");
     let path = place.path().to_str().expect("a path in UTF-8");
-    for tool in TOOLS.into_iter().filter(|tool| *tool != "lxc-ls") {
+    for tool in TOOLS.into_iter().filter(|tool| !NAMELESS.contains(tool)) {
         let mut words = vec!["-P", path, "-l", "DEBUG", "-n", name];
         words.extend(match tool {
             "lxc-create" => ["-t", "none"],

@@ -1,25 +1,16 @@
 //! Telling lxc-monitord, where one serves this lxcpath: who it tells further is its business.
 
-use crate::rundir::run_directory;
+use crate::monitord::pipe_path;
 use crate::wire::Notice;
 use lxc_kernel::users;
 use rustix::fs::{FileType, Mode, OFlags};
-use std::path::PathBuf;
-
-/// Where the daemon's pipe for `lxcpath` lies (protocol section 4).
-fn pipe(lxcpath: &str) -> PathBuf {
-    run_directory()
-        .join("lxc")
-        .join(lxcpath.trim_start_matches('/'))
-        .join("monitor-fifo")
-}
 
 /// Writes one announcement into the pipe, if a daemon reads it. Never waits: one that cannot keep up
 /// misses an announcement, as with LXC, and the container is not held up.
 pub fn tell(lxcpath: &str, notice: &Notice) {
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // No pipe, or nobody who reads it, is the usual case.
-    let Ok(pipe) = rustix::fs::open(pipe(lxcpath), flags, Mode::empty()) else {
+    let Ok(pipe) = rustix::fs::open(pipe_path(lxcpath), flags, Mode::empty()) else {
         return;
     };
     // Only a pipe of our own user's is a daemon's: anything else would be somebody's trap.

@@ -13,7 +13,7 @@ use super::exchange::LONGEST;
 ///
 /// Whoever holds a name decides how long its queue stays full, and may be a stranger: the wait ends with
 /// `EAGAIN` at the deadline.
-pub(super) fn dial(address: &Address, deadline: Option<Instant>) -> Result<OwnedFd> {
+pub(crate) fn dial(address: &Address, deadline: Option<Instant>) -> Result<OwnedFd> {
     let failed = |call| move |errno| SysError::new(call, address.to_string(), errno);
     let name = SocketAddrUnix::new_abstract_name(address.as_bytes()).map_err(failed("connect"))?;
     let socket = socket_with(

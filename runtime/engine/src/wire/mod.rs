@@ -37,6 +37,7 @@ pub use answers::Answers;
 pub use client::{Asked, Client, Tty};
 pub use client_error::ClientError;
 pub use command::Command;
+pub(crate) use dial::dial;
 pub use frame::{FRAME, MAX_PAYLOAD, RequestHeader, ResponseHeader};
 pub use listing::{monitors_everywhere, running};
 pub use notice::{Notice, NoticeKind};

@@ -2,7 +2,7 @@
 
 use lxc_runtime::StartOptions;
 
-use super::start::{define, share};
+use super::start::{define, share, sharing};
 use crate::applet::Applet;
 use crate::failure::Failure;
 use crate::help::Words;
@@ -77,18 +77,34 @@ impl Applet for Execute {
         share(
             "share-net",
             "Use the network namespace of another container or process",
+            |execute, whose| {
+                execute.items.push(sharing("net", whose)?);
+                Ok(())
+            },
         ),
         share(
             "share-ipc",
             "Use the IPC namespace of another container or process",
+            |execute, whose| {
+                execute.items.push(sharing("ipc", whose)?);
+                Ok(())
+            },
         ),
         share(
             "share-uts",
             "Use the UTS namespace of another container or process",
+            |execute, whose| {
+                execute.items.push(sharing("uts", whose)?);
+                Ok(())
+            },
         ),
         share(
             "share-pid",
             "Use the PID namespace of another container or process",
+            |execute, whose| {
+                execute.items.push(sharing("pid", whose)?);
+                Ok(())
+            },
         ),
     ];
 

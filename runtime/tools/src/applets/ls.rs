@@ -1,7 +1,6 @@
 //! lxc-ls: the containers of a store, as names, as a table, or as JSON.
 
 mod columns;
-mod pattern;
 mod row;
 mod table;
 
@@ -10,7 +9,6 @@ use std::path::Path;
 use lxc_runtime::{Container, State, Store};
 
 use self::columns::Column;
-use self::pattern::Pattern;
 use self::row::Row;
 use crate::applet::{self, Applet};
 use crate::failure::Failure;
@@ -18,6 +16,7 @@ use crate::help::Words;
 use crate::invocation::Common;
 use crate::options::{Effect, Opt, Short, Takes};
 use crate::output;
+use crate::pattern::Pattern;
 
 #[derive(Default)]
 pub struct Ls {

@@ -8,7 +8,7 @@ use crate::applet::{self, Applet};
 use crate::failure::Failure;
 use crate::help::Words;
 use crate::invocation::{self, Common};
-use crate::options::{Effect, Opt, Short, Takes};
+use crate::options::{Effect, Opt, Short};
 use crate::output;
 
 #[derive(Default)]
@@ -103,18 +103,34 @@ impl Applet for Start {
         share(
             "share-net",
             "Use the network namespace of another container or process",
+            |start, whose| {
+                start.items.push(sharing("net", whose)?);
+                Ok(())
+            },
         ),
         share(
             "share-ipc",
             "Use the IPC namespace of another container or process",
+            |start, whose| {
+                start.items.push(sharing("ipc", whose)?);
+                Ok(())
+            },
         ),
         share(
             "share-uts",
             "Use the UTS namespace of another container or process",
+            |start, whose| {
+                start.items.push(sharing("uts", whose)?);
+                Ok(())
+            },
         ),
         share(
             "share-pid",
             "Use the PID namespace of another container or process",
+            |start, whose| {
+                start.items.push(sharing("pid", whose)?);
+                Ok(())
+            },
         ),
         Opt {
             long: "plan",
@@ -175,13 +191,26 @@ fn absolute(file: &str) -> Result<String, String> {
         .map_err(|path| format!("{path:?} is not valid UTF-8"))
 }
 
-/// A row for one of the options that share a namespace.
-pub const fn share<T>(long: &'static str, help: &'static str) -> Opt<T> {
-    let what = "starting in namespaces of another container is";
+/// A row for one of the options that share a namespace; `set` takes what [`sharing`] says.
+pub const fn share<T>(
+    long: &'static str,
+    help: &'static str,
+    set: fn(&mut T, &str) -> Result<(), String>,
+) -> Opt<T> {
     Opt {
         long,
         short: Short::None,
-        effect: Effect::Later(Takes::Value("NAME|PID"), what),
+        effect: Effect::Value("NAME|PID", set),
         help,
     }
+}
+
+/// The configuration item behind `--share-KIND WHOSE`.
+pub fn sharing(kind: &str, whose: &str) -> Result<(String, String), String> {
+    if whose.is_empty() {
+        return Err(format!(
+            "--share-{kind}: a container's name or a process id is expected"
+        ));
+    }
+    Ok((format!("lxc.namespace.share.{kind}"), whose.to_owned()))
 }
