@@ -120,6 +120,8 @@ impl Monitord {
                 match event.token {
                     SIGNALS => return Ok(()),
                     PIPE => {
+                        // Who came before something was announced is told of it.
+                        self.admit()?;
                         for message in self.pipe.read()? {
                             self.pass_on(&message);
                         }

@@ -81,6 +81,57 @@ fn namespaces_are_shared_whoever_names_them() {
     lab.kill(&other);
 }
 
+/// `--share-KIND` stands over what the configuration says.
+#[test]
+fn options_share_namespaces_too() {
+    const TEST: &str = "options_share_namespaces_too";
+    let Some(lab) = Lab::new(OWNER, TEST) else {
+        return;
+    };
+    let other = lab.busybox("c1", "lxc.init.cmd = /bin/sleep 1000");
+    lab.start(&other);
+    let init = lab.init_pid(&other);
+    let number = init.as_raw_nonzero().to_string();
+    let name = sleeper(&lab, &other, "c2", "lxc.namespace.share.net = nobody");
+    let words = [
+        "-n",
+        &name,
+        "--share-net",
+        &other,
+        "--share-ipc",
+        &number,
+        "--share-uts",
+        &other,
+        "--share-pid",
+        &other,
+    ];
+    lab.tool("lxc-start", &words).run().exits(0);
+    let own = lab.init_pid(&name);
+    for kind in ["net", "ipc", "uts", "pid"] {
+        assert_eq!(namespace(own, kind), namespace(init, kind), "{kind}");
+    }
+    lab.kill(&name);
+    let said = [
+        "-n",
+        &name,
+        "--share-uts",
+        &other,
+        "--share-net",
+        &number,
+        "--",
+        "hostname",
+    ];
+    lab.tool("lxc-execute", &said)
+        .run()
+        .exits(0)
+        .prints(&format!("{other}\n"));
+    lab.tool("lxc-start", &["-n", &name, "--share-net="])
+        .run()
+        .exits(1)
+        .complains("--share-net: a container's name or a process id is expected");
+    lab.kill(&other);
+}
+
 /// A program on another container's files, which has none of its own.
 #[test]
 fn a_program_runs_on_the_files_of_another() {
@@ -266,7 +317,7 @@ fn clocks_are_set_apart() {
     let line = "lxc.time.offset.boot=-900000h";
     let ran = lab.tool("lxc-start", &["-n", &name, "-s", line]).run();
     ran.exits(1).complains("no clock can stand before");
-    assert!(processes_of(&name).is_empty());
+    eventually("no process is left", || processes_of(&name).is_empty());
 }
 
 /// `lxc.monitor.signal.pdeath`: what becomes of init when its monitor is killed.

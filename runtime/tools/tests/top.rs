@@ -18,7 +18,11 @@ fn names(page: &str) -> Vec<String> {
 
 /// The first whole page that a lxc-top shows.
 fn first_page(call: Call) -> String {
-    let mut top = call.start_on_terminal();
+    let sized = ["-c", "stty rows 30 cols 200; exec \"$0\" \"$@\""];
+    let mut top = Call::new("sh")
+        .args(sized)
+        .words_of(call)
+        .start_on_terminal();
     top.shows(" of 2");
     top.types("q");
     let ran: Ran = top.finish().exits(0);
