@@ -19,7 +19,7 @@ impl Mirror {
     /// EINVAL for a size that is no multiple of the page size; the kernel has no memory.
     pub fn new(name: &str, size: usize) -> Result<Mirror> {
         let failed = |errno| SysError::new("mmap", format!("{name}, {size} bytes, twice"), errno);
-        if size == 0 || size % rustix::param::page_size() != 0 {
+        if size == 0 || !size.is_multiple_of(rustix::param::page_size()) {
             return Err(failed(Errno::INVAL));
         }
         let memory = fd::memfd(name, libc::MFD_NOEXEC_SEAL)?;
