@@ -66,6 +66,7 @@ fn every_container_that_is_started_is_ended() {
                     | Act::Freeze(_)
                     | Act::Unfreeze(_)
                     | Act::Cgroup { .. }
+                    | Act::ConsoleLog(_)
                     | Act::Destroy(_) => None,
                 };
             }

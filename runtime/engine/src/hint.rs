@@ -150,6 +150,10 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
         (Step::CompileSeccomp { path }, Errno::NOENT) => {
             format!("create {path}, or remove lxc.seccomp.profile")
         }
+        (Step::OpenConsoleLog { path, .. }, Errno::PERM) => {
+            format!("remove {path}, or give it to the user who starts the container")
+        }
+        (Step::KeepConsole { .. }, _) => "choose a smaller lxc.console.buffer.size".into(),
         (Step::OpenConsoleLog { .. }, _) => {
             "name a regular file in a directory that exists and is writable".into()
         }
