@@ -7,17 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::OWNER;
+use crate::scene::{MAPS, give_to_its_root};
 use crate::support::{Call, Lab, Ran};
 
 const IDLE: &str = "lxc.init.cmd = /bin/sleep 1000";
-
-/// Host id 0 is mapped, far up: so root writes the maps himself, whatever /etc/subuid says.
-const MAPS: &str = "\
-lxc.idmap = u 0 100000 65536
-lxc.idmap = g 0 100000 65536
-lxc.idmap = u 70000 0 1
-lxc.idmap = g 70000 0 1
-";
 
 /// A directory is entered by its name inside, never by a descriptor that happens to be open.
 #[test]
@@ -88,8 +81,7 @@ fn who_attaches_from_outside_begins_inside() {
         let within = rootfs.join(outside.strip_prefix("/").expect("it is absolute"));
         fs::create_dir_all(within.parent().expect("it has one")).expect("the rootfs is ours");
         if !maps.is_empty() {
-            let chown = Call::new("chown").args(["-R", "-h", "100000:100000"]);
-            chown.arg(&rootfs).run().exits(0);
+            give_to_its_root(&lab, &name);
         }
         lab.start(&name);
         let in_the_root = |told: &Ran| {

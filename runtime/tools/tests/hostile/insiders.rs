@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::OWNER;
 use crate::probe::{self, PROBE};
+use crate::scene::{MAPS, give_to_its_root};
 use crate::support::{Call, Lab, Ran, could_not_run, eventually};
 
 const IDLE: &str = "lxc.init.cmd = /bin/sleep 1000";
@@ -271,12 +272,8 @@ fn nothing_is_shared_with_who_enters_a_user_namespace() {
         could_not_run(TEST, "there is no strace");
         return;
     }
-    // Host id 0 is mapped, far up: so root writes the maps himself, whatever /etc/subuid says.
-    let maps = "lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n\
-                lxc.idmap = u 70000 0 1\nlxc.idmap = g 70000 0 1";
-    let name = lab.busybox("c1", &format!("{IDLE}\n{maps}"));
-    let chown = Call::new("chown").args(["-R", "-h", "100000:100000"]);
-    chown.arg(lab.rootfs(&name)).run().exits(0);
+    let name = lab.busybox("c1", &format!("{IDLE}\n{MAPS}"));
+    give_to_its_root(&lab, &name);
     let traced = |tool: &str, words: &[&str]| {
         let calls = "trace=clone,clone3,fork,vfork,unshare,setns";
         let call = Call::new("strace").args(["-f", "-qq", "-e", calls, "-o"]);

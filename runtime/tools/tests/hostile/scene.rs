@@ -78,6 +78,21 @@ pub enum Outcome {
 }
 use Outcome::{Fails, Works};
 
+/// Id maps that root writes himself, whatever /etc/subuid says: host id 0 is mapped, far up.
+pub const MAPS: &str = "\
+lxc.idmap = u 0 100000 65536
+lxc.idmap = g 0 100000 65536
+lxc.idmap = u 70000 0 1
+lxc.idmap = g 70000 0 1
+";
+
+/// Gives the files of the container `name` to its root under [`MAPS`].
+#[track_caller]
+pub fn give_to_its_root(lab: &Lab, name: &str) {
+    let chown = Call::new("chown").args(["-R", "-h", "100000:100000"]);
+    chown.arg(lab.rootfs(name)).run().exits(0);
+}
+
 /// What is planted, lines of configuration (`SENTINEL` filled in), what becomes of it.
 pub type Row = (&'static [Plant], &'static str, Outcome);
 
