@@ -2,19 +2,29 @@
  * lxc-c-door VERB NAME …: one call of liblxc.so.1, for scenarios that go through the C library.
  *
  * Is a table of verbs over struct lxc_container, the same as lxc-door's over the Rust library: words,
- * output and exit status are the same. Knows lxc/lxccontainer.h and nothing else of LXC: it runs on
- * any liblxc.so.1. Never does what the library does not: a verb is one call, its answer printed.
+ * output and exit status are the same; the last four are C's alone. Knows lxc/lxccontainer.h and nothing
+ * else of LXC: it runs on any liblxc.so.1. Never does what the library does not: a verb is one call, its
+ * answer printed. A descriptor it is given is used as a client would, and what that shows is the answer.
  *
  * Exit status: 0 done, 1 refused (why on standard error, where the library says it), 2 misused;
  * `attach` ends as its command does (128 + n for signal n).
  *
- * LXC_C_DOOR_LXCPATH names another lxcpath than the library's own.
+ * LXC_C_DOOR_LXCPATH names another lxcpath than the library's own. LXC_C_DOOR_LOG=FILE has it log to that
+ * file before anything else, from the level that LXC_C_DOOR_LEVEL names.
  */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <lxc/attach_options.h>
 #include <lxc/lxccontainer.h>
@@ -38,6 +48,10 @@ static int freeze(struct lxc_container *c, char **rest);
 static int unfreeze(struct lxc_container *c, char **rest);
 static int cgroup(struct lxc_container *c, char **rest);
 static int destroy(struct lxc_container *c, char **rest);
+static int extension(struct lxc_container *c, char **rest);
+static int supported(struct lxc_container *c, char **rest);
+static int pidfd(struct lxc_container *c, char **rest);
+static int devpts(struct lxc_container *c, char **rest);
 
 static const struct verb {
 	const char *word, *rest;
@@ -57,6 +71,10 @@ static const struct verb {
 	{ "unfreeze", "", unfreeze },
 	{ "cgroup", "FILE [VALUE]", cgroup },
 	{ "destroy", "", destroy },
+	{ "extension", "EXTENSION", extension },
+	{ "supported", "KEY", supported },
+	{ "pidfd", "[SIGNAL]", pidfd },
+	{ "devpts", "", devpts },
 };
 enum { VERB_COUNT = sizeof(VERBS) / sizeof(*VERBS) };
 
@@ -260,6 +278,118 @@ static int destroy(struct lxc_container *c, char **rest)
 	return done(c, c->destroy(c), "cannot destroy it");
 }
 
+/* Whether the library has an API extension. */
+static int extension(struct lxc_container *c, char **rest)
+{
+	(void)c;
+	if (!rest[0])
+		return misused("EXTENSION is missing");
+	return lxc_has_api_extension(rest[0]) ? DONE : REFUSED;
+}
+
+/* Whether the library has a configuration key. */
+static int supported(struct lxc_container *c, char **rest)
+{
+	(void)c;
+	if (!rest[0])
+		return misused("KEY is missing");
+	return lxc_config_item_is_supported(rest[0]) ? DONE : REFUSED;
+}
+
+/* The process that a pidfd means; 0 if that is none, or gone. */
+static long meant_by(int pidfd)
+{
+	char path[64], line[128];
+	long pid = 0;
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	info = fopen(path, "re");
+	while (info && fgets(line, sizeof(line), info))
+		if (sscanf(line, "Pid: %ld", &pid) == 1)
+			break;
+	if (info)
+		fclose(info);
+	return pid > 0 ? pid : 0;
+}
+
+/*
+ * The pidfd of init: "init" if it means that process, and is closed by an exec. With a signal: sends it
+ * that, and waits for the descriptor to say that it has ended.
+ */
+static int pidfd(struct lxc_container *c, char **rest)
+{
+	int init = c->init_pidfd(c);
+	struct pollfd end = { .fd = init, .events = POLLIN };
+	int signal = 0;
+
+	if (init < 0) {
+		fprintf(stderr, "lxc-c-door: init_pidfd: %s\n", strerrorname_np(-init));
+		return REFUSED;
+	}
+	if (rest[0] && (!seconds(rest[0], &signal) || signal == 0))
+		return misused("SIGNAL is no number");
+	puts(meant_by(init) == c->init_pid(c) ? "init" : "another process");
+	puts(fcntl(init, F_GETFD) & FD_CLOEXEC ? "closed by an exec" : "kept by an exec");
+	/* Signal 0 reaches whoever is still there. */
+	if (syscall(SYS_pidfd_send_signal, init, signal, NULL, 0) < 0) {
+		perror("lxc-c-door: pidfd_send_signal");
+		return REFUSED;
+	}
+	puts(poll(&end, 1, signal ? 15000 : 0) == 1 ? "ended" : "there");
+	return DONE;
+}
+
+/*
+ * The devpts of the container: the number of its filesystem's device, and what comes through a pair of
+ * terminals that is made in it from outside.
+ */
+static int devpts(struct lxc_container *c, char **rest)
+{
+	int directory = c->devpts_fd(c), master, slave, unlocked = 0;
+	char name[32], came[32] = "";
+	unsigned int number;
+	struct stat seen, by_name;
+
+	(void)rest;
+	if (directory < 0) {
+		fprintf(stderr, "lxc-c-door: devpts_fd: %s\n", strerrorname_np(-directory));
+		return REFUSED;
+	}
+	master = openat(directory, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlocked) < 0 ||
+	    ioctl(master, TIOCGPTN, &number) < 0) {
+		perror("lxc-c-door: ptmx");
+		return REFUSED;
+	}
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	snprintf(name, sizeof(name), "%u", number);
+	if (slave < 0 || fstat(slave, &seen) < 0 || fstatat(directory, name, &by_name, 0) < 0 ||
+	    write(slave, "through\n", 8) != 8 || read(master, came, sizeof(came) - 1) < 0) {
+		perror("lxc-c-door: the pair");
+		return REFUSED;
+	}
+	came[strcspn(came, "\r\n")] = 0;
+	printf("%lu\n", (unsigned long)seen.st_dev);
+	puts(seen.st_rdev == by_name.st_rdev ? "listed" : "not listed");
+	puts(came);
+	return DONE;
+}
+
+/* Begins to log if the environment says so; 0 or LXC's answer. */
+static int log_as_told(const char *name)
+{
+	struct lxc_log log = {
+		.name = name,
+		.file = getenv("LXC_C_DOOR_LOG"),
+		.level = getenv("LXC_C_DOOR_LEVEL"),
+		.prefix = "lxc-c-door",
+		.quiet = true,
+	};
+
+	return log.file ? lxc_log_init(&log) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct verb *verb = NULL;
@@ -275,10 +405,13 @@ int main(int argc, char **argv)
 			fprintf(stderr, "  lxc-c-door %s NAME %s\n", VERBS[i].word, VERBS[i].rest);
 		return MISUSED;
 	}
+	if (log_as_told(argv[2]) != 0)
+		return refused(NULL, "cannot log there");
 	c = lxc_container_new(argv[2], getenv("LXC_C_DOOR_LXCPATH"));
 	if (!c)
 		return refused(NULL, "the container cannot be opened");
 	status = verb->call(c, argv + 3);
 	lxc_container_put(c);
+	lxc_log_close();
 	return status;
 }

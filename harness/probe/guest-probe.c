@@ -10,12 +10,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -249,6 +252,153 @@ static int say(char **words)
 	return 0;
 }
 
+/* A program that is traced from before its exec on, with all that comes of it; -1 without one. */
+static pid_t traced(char **program)
+{
+	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+			     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+	pid_t first = fork();
+
+	if (first == 0) {
+		raise(SIGSTOP);
+		execvp(program[0], program);
+		_exit(127);
+	}
+	waitpid(first, NULL, WUNTRACED);
+	if (ptrace(PTRACE_SEIZE, first, 0, options) < 0) {
+		perror("ptrace");
+		kill(first, SIGKILL);
+		return -1;
+	}
+	kill(first, SIGCONT);
+	return first;
+}
+
+/* Whether a stop is at the beginning or the end of a system call. */
+static int at_a_call(int status)
+{
+	return status >> 16 == 0 && WSTOPSIG(status) == (SIGTRAP | 0x80);
+}
+
+/* Lets one that is traced go on; a signal that stopped it is passed on, a stop of its group stays. */
+static void to_its_next_call(pid_t pid, int status)
+{
+	int event = status >> 16, signal = WSTOPSIG(status);
+
+	if (event == PTRACE_EVENT_STOP && (signal == SIGSTOP || signal == SIGTSTP ||
+					   signal == SIGTTIN || signal == SIGTTOU)) {
+		ptrace(PTRACE_LISTEN, pid, 0, 0);
+		return;
+	}
+	ptrace(PTRACE_SYSCALL, pid, 0, event || at_a_call(status) ? 0 : signal);
+}
+
+/*
+ * signals PROGRAM…: runs it, and says to how many other processes it, and all that comes of it, sent a
+ * signal by their number, and how often one was sent by a descriptor.
+ */
+static int signals(char **words)
+{
+	struct __ptrace_syscall_info call;
+	long by_number = 0, by_descriptor = 0;
+
+	if (traced(words) < 0)
+		return 3;
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, __WALL);
+
+		if (pid < 0)
+			break;
+		if (WIFEXITED(status) || WIFSIGNALED(status))
+			continue;
+		if (at_a_call(status) &&
+		    ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(call), &call) > 0 &&
+		    call.op == PTRACE_SYSCALL_INFO_ENTRY) {
+			/* Signal 0 asks whether somebody is there. */
+			if (call.entry.nr == SYS_kill && call.entry.args[1] != 0) {
+				by_number++;
+				fprintf(stderr, "%d: kill(%lld, %lld)\n", pid,
+					(long long)call.entry.args[0], (long long)call.entry.args[1]);
+			}
+			by_descriptor += call.entry.nr == SYS_pidfd_send_signal && call.entry.args[1] != 0;
+		}
+		to_its_next_call(pid, status);
+	}
+	printf("by number: %ld\nby descriptor: %ld\n", by_number, by_descriptor);
+	return 0;
+}
+
+/* filtered PROGRAM…: a program under a seccomp filter that lets everything pass. */
+static int filtered(char **words)
+{
+	struct sock_filter everything = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog filter = { 1, &everything };
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0) {
+		perror("seccomp");
+		return 3;
+	}
+	execvp(words[0], words);
+	perror(words[0]);
+	return 3;
+}
+
+/* core PID: whom the process shares a core with: its cookie, 0 with anybody. */
+static int core(char **words)
+{
+	enum { SCHED_CORE = 62, GET = 0, ONE_THREAD = 0 };
+	unsigned long long cookie;
+
+	if (prctl(SCHED_CORE, GET, atol(words[0]), ONE_THREAD, &cookie) < 0)
+		puts(strerrorname_np(errno));
+	else
+		printf("%llx\n", cookie);
+	return 0;
+}
+
+/*
+ * on-terminal PROGRAM…: runs it on a terminal of its own, passes on what it writes there, and says whose
+ * the terminal was before, and is after. Ends as the program does.
+ */
+static int on_terminal(char **words)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave = -1, status;
+	struct stat before, after;
+	char text[4096];
+	ssize_t length;
+	pid_t child;
+
+	if (master >= 0 && unlockpt(master) == 0)
+		slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0 || fstat(slave, &before) < 0) {
+		perror("pty");
+		return 3;
+	}
+	child = fork();
+	if (child == 0) {
+		setsid();
+		ioctl(slave, TIOCSCTTY, 0);
+		for (int stream = 0; stream < 3; stream++)
+			dup2(slave, stream);
+		execvp(words[0], words);
+		_exit(127);
+	}
+	close(slave);
+	/* EIO when the last one there has closed it. */
+	while ((length = read(master, text, sizeof(text))) > 0)
+		fwrite(text, 1, (size_t)length, stdout);
+	waitpid(child, &status, 0);
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0 || fstat(slave, &after) < 0) {
+		perror("pty");
+		return 3;
+	}
+	printf("before %d:%d %o\nafter %d:%d %o\n", before.st_uid, before.st_gid,
+	       before.st_mode & 0777, after.st_uid, after.st_gid, after.st_mode & 0777);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 /*
  * kill-at WHOM CALL PROGRAM…: runs it, and kills one of the processes that come of it with SIGKILL as it
  * enters its CALL-th system call since its birth or last exec. WHOM counts the births, 0 is PROGRAM.
@@ -256,29 +406,17 @@ static int say(char **words)
 static int kill_at(char **words)
 {
 	enum { MOST = 64 };
-	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-			     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
 	long whom = atol(words[0]), wanted = atol(words[1]);
-	pid_t born[MOST] = { 0 }, first = fork();
+	pid_t born[MOST] = { 0 }, first = traced(words + 2);
 	long calls[MOST] = { 0 };
 	int entering[MOST] = { 0 }, births = 0, ended = -1;
 	int killed = 0;
 
-	if (first == 0) {
-		raise(SIGSTOP);
-		execvp(words[2], words + 2);
-		_exit(127);
-	}
-	waitpid(first, NULL, WUNTRACED);
-	if (ptrace(PTRACE_SEIZE, first, 0, options) < 0) {
-		perror("ptrace");
-		kill(first, SIGKILL);
+	if (first < 0)
 		return 3;
-	}
-	kill(first, SIGCONT);
 	born[births++] = first;
 	for (;;) {
-		int status, which = 0, signal = 0;
+		int status, which = 0;
 		pid_t pid = waitpid(-1, &status, __WALL);
 
 		if (pid < 0)
@@ -296,7 +434,7 @@ static int kill_at(char **words)
 			}
 			continue;
 		}
-		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+		if (at_a_call(status)) {
 			entering[which] = !entering[which];
 			if (which == whom && entering[which] && !killed && ++calls[which] == wanted) {
 				kill(pid, SIGKILL);
@@ -305,17 +443,8 @@ static int kill_at(char **words)
 			}
 		} else if (status >> 8 == (SIGTRAP | (PTRACE_EVENT_EXEC << 8))) {
 			calls[which] = 0;
-		} else if (status >> 16 == PTRACE_EVENT_STOP) {
-			int group = WSTOPSIG(status);
-
-			if (group == SIGSTOP || group == SIGTSTP || group == SIGTTIN || group == SIGTTOU) {
-				ptrace(PTRACE_LISTEN, pid, 0, 0);
-				continue;
-			}
-		} else if (status >> 16 == 0) {
-			signal = WSTOPSIG(status);
 		}
-		ptrace(PTRACE_SYSCALL, pid, 0, signal);
+		to_its_next_call(pid, status);
 	}
 	/* Those that still run are let go by our own end. */
 	fprintf(stderr, "%s after %ld calls of %d births\n", killed ? "killed" : "not killed",
@@ -336,6 +465,10 @@ static const struct {
 	{ "overwrite", 1, overwrite },
 	{ "say", 0, say },
 	{ "kill-at", 3, kill_at },
+	{ "signals", 1, signals },
+	{ "filtered", 1, filtered },
+	{ "core", 1, core },
+	{ "on-terminal", 1, on_terminal },
 };
 
 int main(int count, char **words)

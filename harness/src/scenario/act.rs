@@ -120,15 +120,17 @@ impl Act {
         }
     }
 
-    /// Can it be done without the `lxc-*` programs? If not: which one it names.
-    pub(super) fn tool(&self) -> Option<&str> {
+    /// Can it be done with no `lxc-*` program but the one that is the door? If not: which one it names.
+    pub(super) fn tool(&self, door: Door) -> Option<&str> {
         let Act::Run(script) = self else {
             return None;
         };
         let within_a_word = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
         script
             .split(|c| !within_a_word(c))
-            .find(|word| word.rsplit('/').next().unwrap_or(word).starts_with("lxc-"))
+            .map(|word| (word, word.rsplit('/').next().unwrap_or(word)))
+            .find(|(_, file)| file.starts_with("lxc-") && program(door) != Some(file))
+            .map(|(word, _)| word)
     }
 }
 
@@ -283,7 +285,7 @@ mod tests {
             assert_eq!(act.argv(Door::Library).join(" "), library);
             let c = library.replacen("lxc-door", "lxc-c-door", 1);
             assert_eq!(act.argv(Door::C).join(" "), c);
-            assert_eq!(act.tool(), None);
+            assert_eq!(act.tool(Door::C), None);
         }
     }
 
@@ -294,8 +296,13 @@ mod tests {
             ("true;/usr/bin/lxc-ls", Some("/usr/bin/lxc-ls")),
             ("cat /var/lib/lxc/demo/out", None),
             ("echo my-lxc-thing", None),
+            ("lxc-c-door state demo", None),
+            (
+                "lxc-c-door state demo; lxc-door state demo",
+                Some("lxc-door"),
+            ),
         ] {
-            assert_eq!(Act::Run(script.into()).tool(), tool, "{script}");
+            assert_eq!(Act::Run(script.into()).tool(Door::C), tool, "{script}");
         }
     }
 }

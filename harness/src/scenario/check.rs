@@ -220,7 +220,8 @@ impl Checker<'_> {
             let mut taken = steps
                 .iter()
                 .filter(|step| *door == Door::C || step.only != Some(Subject::DebianLxc));
-            let tool = taken.find_map(|step| Some((step.at.clone(), step.act.tool()?.to_owned())));
+            let tool =
+                taken.find_map(|step| Some((step.at.clone(), step.act.tool(*door)?.to_owned())));
             if let Some((step, tool)) = tool {
                 let what =
                     format!("the {door}'s door has no {tool}, which {step} names; use a verb");
