@@ -1,5 +1,6 @@
 //! Facts about the host, gathered when a configuration needs them and not before.
 
+pub mod neighbours;
 pub mod users;
 
 use lxc_config::Values;
@@ -133,6 +134,7 @@ pub fn gather(
         device_paths: device_paths(values),
         no_idmapped_mounts: lacks_idmapped_mounts,
         users: users::of_start(values, login),
+        neighbours: Vec::new(),
         kernel: kernel(values),
         shared: Vec::new(),
     }

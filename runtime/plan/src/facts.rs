@@ -1,6 +1,6 @@
 //! What was found out about the host, and only what the configuration at hand needs.
 
-use crate::users::UserFacts;
+use crate::users::{NeighbourFact, UserFacts};
 use crate::{ApparmorFact, Namespaces};
 
 /// Facts about the host, gathered by the engine just before a plan is made.
@@ -38,6 +38,8 @@ pub struct HostFacts {
     pub no_idmapped_mounts: bool,
     /// What id maps depend on; `None` without any.
     pub users: Option<UserFacts>,
+    /// The containers that run with id maps of their own; asked only for one that has some.
+    pub neighbours: Vec<NeighbourFact>,
 }
 
 /// What the kernel offers.

@@ -52,6 +52,8 @@ pub fn start(
     let rootfs = root::rootfs(values, facts, request)?;
     let program = program(values, request, rootfs.is_some())?;
     let mut warnings = cgroup::ignored(values, facts);
+    let ranges = users::plain(&values.idmap);
+    warnings.extend(users::overlaps(&ranges, facts.euid, &facts.neighbours));
 
     let chosen = namespaces::choose(values, facts, network != Network::Shared)?;
 

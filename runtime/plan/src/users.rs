@@ -3,9 +3,11 @@
 //! Everything here can be known before anything is made. Each shortcoming is a finding of its own,
 //! with the command that mends it; a start is refused with the first, lxc-checkconfig shows all.
 
+mod overlap;
 mod ranges;
 mod search;
 
+pub use overlap::{NeighbourFact, overlaps};
 pub use ranges::{SubidFact, SubidRange};
 pub use search::{AclEntry, AclTag, DirectoryFact};
 

@@ -3,6 +3,7 @@
 
 use lxc_config::{Config, IdKind, IdRange};
 use lxc_plan::idmap::{inside, on_host};
+use lxc_plan::users::NeighbourFact;
 use lxc_plan::{HierarchyFact, HostFacts, Namespaces, RootfsFact, StartPlan, StartRequest, Step};
 use rstest::rstest;
 
@@ -242,4 +243,55 @@ fn an_id_is_translated_both_ways() {
     }
     assert_eq!(on_host(&ranges, IdKind::Group, 0), None);
     assert_eq!(inside(&ranges, kind, 0), None);
+}
+
+/// A container that runs beside the one that is planned: `(owner, map of users)`.
+fn neighbour(owner: u32, users: (u32, u32), groups: (u32, u32)) -> NeighbourFact {
+    let range = |kind, (host, count)| IdRange {
+        kind,
+        inside: 0,
+        host,
+        count,
+    };
+    NeighbourFact {
+        name: "web".into(),
+        lxcpath: "/home/bob/lxc".into(),
+        owner,
+        ranges: vec![
+            // The order of the lines means nothing.
+            range(IdKind::Group, groups),
+            range(IdKind::User, users),
+        ],
+    }
+}
+
+#[rstest]
+#[case::the_same_of_the_same_owner(0, (100_000, 65_536), (200_000, 65_536), None)]
+#[case::the_same_of_another(1000, (100_000, 65_536), (200_000, 65_536), Some("user ids 100000-165535"))]
+#[case::others(1000, (300_000, 65_536), (300_000, 65_536), None)]
+#[case::right_behind(1000, (165_536, 10), (199_990, 10), None)]
+#[case::the_last_of_the_users(0, (165_535, 10), (300_000, 10), Some("user ids 165535-165535"))]
+#[case::groups_only(1000, (200_000, 9), (199_000, 1_010), Some("group ids 200000-200009"))]
+fn ids_of_another_container_are_told_of(
+    #[case] owner: u32,
+    #[case] users: (u32, u32),
+    #[case] groups: (u32, u32),
+    #[case] expected: Option<&str>,
+) {
+    let facts = HostFacts {
+        neighbours: vec![neighbour(owner, users, groups)],
+        ..facts()
+    };
+    let warnings = plan_on(&facts, MAPS).expect("a plan").warnings;
+    match expected {
+        None => assert_eq!(warnings, [""; 0]),
+        Some(words) => {
+            let [warning] = warnings.as_slice() else {
+                panic!("one warning, not {warnings:?}");
+            };
+            for words in [words, "container web in /home/bob/lxc", "lxc.idmap"] {
+                assert!(warning.contains(words), "{warning}");
+            }
+        }
+    }
 }

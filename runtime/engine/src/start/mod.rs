@@ -99,6 +99,7 @@ fn plan(
     let login = asked.login.as_deref();
     let mut facts = facts::gather(config.values(), hierarchies.to_vec(), mount_point, login);
     facts.shared = sharing::facts(config.values(), asked);
+    facts.neighbours = facts::neighbours::of_start(config.values(), asked);
     Ok(lxc_plan::start(config.values(), &facts, &request)?)
 }
 

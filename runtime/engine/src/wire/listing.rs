@@ -39,6 +39,28 @@ pub fn running(lxcpath: &str) -> Result<Vec<String>, ClientError> {
     Ok(names)
 }
 
+/// Gives lxcpath and name of every container that has a monitor, of anybody, as the addresses say:
+/// whoever listens at such an address is in the list, and those of very long paths are not.
+///
+/// # Errors
+/// That the list of sockets could not be read.
+pub fn monitors_everywhere() -> Result<Vec<(String, String)>, ClientError> {
+    let list = file::read_path(Path::new("/proc/net/unix"), MAX_LIST)?;
+    let lines = list.split(|byte| *byte == b'\n');
+    Ok(lines
+        .filter_map(|line| place(std::str::from_utf8(line).ok()?))
+        .collect())
+}
+
+/// Reads one line: lxcpath and name of a monitor, if it tells them.
+fn place(line: &str) -> Option<(String, String)> {
+    let container = listening(line)?;
+    let (lxcpath, name) = container.rsplit_once('/')?;
+    let plain =
+        lxcpath.starts_with('/') && !name.is_empty() && !container.contains(char::is_control);
+    plain.then(|| (lxcpath.to_owned(), name.to_owned()))
+}
+
 /// A socket that may be a monitor's.
 #[derive(Debug, PartialEq, Eq)]
 enum Monitor {
@@ -56,15 +78,19 @@ fn monitors(list: &[u8], lxcpath: &str) -> Vec<Monitor> {
         .collect()
 }
 
-/// Reads one line: `Num: RefCount Protocol Flags Type St Inode @address`.
-fn monitor(line: &str, lxcpath: &str) -> Option<Monitor> {
+/// Reads one line, `Num: RefCount Protocol Flags Type St Inode @address`: what a monitor's address says
+/// of its container, if somebody listens there.
+fn listening(line: &str) -> Option<&str> {
     // Names may contain blanks, and an address may contain " @": the first one begins it.
     let (fields, address) = line.split_once(" @")?;
     let flags = u32::from_str_radix(fields.split_ascii_whitespace().nth(3)?, 16).ok()?;
-    if flags & LISTENS == 0 {
-        return None;
-    }
     let container = address.strip_suffix("/command")?;
+    (flags & LISTENS != 0).then_some(container)
+}
+
+/// Reads one line as [`listening`] does, for the containers of `lxcpath`.
+fn monitor(line: &str, lxcpath: &str) -> Option<Monitor> {
+    let container = listening(line)?;
     if let Some(hash) = container.strip_prefix("lxc/")
         && hash.len() == 16
         && let Ok(number) = u64::from_str_radix(hash, 16)
@@ -102,6 +128,28 @@ fn ask_text(monitor: &Callee, request: &Request) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_told_by_addresses() {
+        let listening =
+            |address: &str| format!("0000: 00000002 00000000 00010000 0001 01 22334 {address}");
+        for (address, expected) in [
+            ("@/var/lib/lxc/c1/command", Some(("/var/lib/lxc", "c1"))),
+            ("@/c1/command", None),
+            (
+                "@/home/a b/lxc/a @c/command",
+                Some(("/home/a b/lxc", "a @c")),
+            ),
+            ("@lxc/06c60033fd054ca3/command", None),
+            ("@/var/lib/lxc//command", None),
+            ("@/var/lib/lxc/a\u{1b}[2J/command", None),
+            ("@/var/lib/lxc/c1/commander", None),
+            ("/var/lib/lxc/c1/command", None),
+        ] {
+            let expected = expected.map(|(path, name)| (path.to_owned(), name.to_owned()));
+            assert_eq!(place(&listening(address)), expected, "{address}");
+        }
+    }
 
     #[test]
     fn lines_of_the_socket_list() {

@@ -38,7 +38,7 @@ pub use client::{Asked, Client, Tty};
 pub use client_error::ClientError;
 pub use command::Command;
 pub use frame::{FRAME, MAX_PAYLOAD, RequestHeader, ResponseHeader};
-pub use listing::running;
+pub use listing::{monitors_everywhere, running};
 pub use notice::{Notice, NoticeKind};
 pub use payload::{
     CGROUP_CONTEXT_FDS, CGROUP_MAGIC, CGROUP2_MAGIC, CgroupContext, CgroupFd, ConsoleLog,
