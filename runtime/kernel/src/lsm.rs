@@ -4,7 +4,7 @@ use crate::error::{Called, Errno, Result, SysError, retry};
 use crate::fd::describe;
 use crate::file::write_once;
 use crate::procfs::Proc;
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags, openat};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -64,18 +64,23 @@ pub struct LabelFile {
     module: Module,
 }
 
+/// What it is called.
+fn file_name(module: Module, moment: Moment) -> &'static str {
+    match (module, moment) {
+        (Module::Apparmor, Moment::AtExec) => "exec",
+        (_, Moment::Now) | (Module::Apparmor, _) => "current",
+        (Module::Selinux, Moment::AtExec) => "exec",
+        (Module::Selinux, Moment::AtNewKey) => "keycreate",
+    }
+}
+
 impl LabelFile {
     /// Opens it: `who` is `self` or a pid of that procfs.
     ///
     /// Nothing that was mounted over a file of /proc is opened instead: see [`Proc::read`].
     pub fn open(proc: &Proc, who: &str, module: Module, moment: Moment) -> Result<LabelFile> {
         let flags = OFlags::RDWR | OFlags::NOCTTY;
-        let name = match (module, moment) {
-            (Module::Apparmor, Moment::AtExec) => "exec",
-            (_, Moment::Now) | (Module::Apparmor, _) => "current",
-            (Module::Selinux, Moment::AtExec) => "exec",
-            (Module::Selinux, Moment::AtNewKey) => "keycreate",
-        };
+        let name = file_name(module, moment);
         let common = || proc.open_file(&format!("{who}/attr/{name}"), flags);
         let fd = match module {
             // Its own since Linux 5.8; the other may be that of another module.
@@ -86,6 +91,31 @@ impl LabelFile {
             },
             Module::Selinux => common()?,
         };
+        Ok(LabelFile { fd, module })
+    }
+
+    /// The place (O_PATH) where the files of the process `who` are, for [`LabelFile::open_in`].
+    pub fn directory(proc: &Proc, who: &str, module: Module) -> Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let common = || proc.open_file(&format!("{who}/attr"), flags);
+        match module {
+            Module::Apparmor => match proc.open_file(&format!("{who}/attr/apparmor"), flags) {
+                Err(error) if error.is(Errno::NOENT) => common(),
+                opened => opened,
+            },
+            Module::Selinux => common(),
+        }
+    }
+
+    /// Opens one's own in the [`LabelFile::directory`] that somebody else has found.
+    ///
+    /// Since Linux 5.13 a file takes a label only if who opened it may look into the process: itself,
+    /// or somebody with power over all that it has in memory.
+    pub fn open_in(directory: BorrowedFd, module: Module, moment: Moment) -> Result<LabelFile> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let name = file_name(module, moment);
+        let fd = retry(|| openat(directory, name, flags, Mode::empty()))
+            .called("openat", || format!("{}, {name:?}", describe(directory)))?;
         Ok(LabelFile { fd, module })
     }
 

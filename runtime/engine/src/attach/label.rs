@@ -3,6 +3,11 @@
 //!
 //! In the container's mount namespace /proc may be anything, so the process opens nothing there. And it
 //! gets this one file, not a directory: whoever traces it must find no way out.
+//!
+//! An ordinary user may not look into the process he has made, which holds memory of the host's, and a
+//! file that he opens takes no label. His gets the directory of its own labels, opens the file, and
+//! closes the directory: nobody traces it meanwhile, because no root of a container of his has power
+//! over that memory.
 
 use super::report::{Answer, Word};
 use super::{LabelOrder, broken, step};
@@ -11,7 +16,7 @@ use crate::hint;
 use crate::message;
 use crate::step::label::module;
 use lxc_kernel::lsm::{self, LabelFile, Module, Moment};
-use lxc_kernel::{Errno, SysError, process, procfs::Proc, socket};
+use lxc_kernel::{Errno, SysError, process, procfs::Proc, socket, users};
 use lxc_plan::{AttachLabel, LabelFacts, SecurityModule};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -44,30 +49,43 @@ pub fn facts(init_pid: i32) -> Result<Option<LabelFacts>, Failure> {
 pub fn order(wanted: &AttachLabel) -> LabelOrder {
     LabelOrder {
         apparmor: wanted.label.module == SecurityModule::Apparmor,
+        at_exec: wanted.at_exec,
         text: wanted.label.text.clone(),
     }
 }
 
-/// Opens the file of the process that `pidfd` names and gives it away; a copy is kept.
+fn moment(at_exec: bool) -> Moment {
+    match at_exec {
+        true => Moment::AtExec,
+        false => Moment::Now,
+    }
+}
+
+/// Opens the file of the process that `pidfd` names and gives it away, or where it is; a copy is kept.
 pub fn hand_over(
     wanted: &AttachLabel,
     pid: i32,
     pidfd: &OwnedFd,
     socket: &OwnedFd,
 ) -> Result<LabelFile, Failure> {
-    let moment = match wanted.at_exec {
-        true => Moment::AtExec,
-        false => Moment::Now,
-    };
     let of = module(wanted.label.module);
     let opened = Proc::host().and_then(|proc| {
-        let file = LabelFile::open(&proc, &pid.to_string(), of, moment)?;
+        let pid = pid.to_string();
+        let file = LabelFile::open(&proc, &pid, of, moment(wanted.at_exec))?;
+        let place = match users::euid() {
+            0 => None,
+            _ => Some(LabelFile::directory(&proc, &pid, of)?),
+        };
         // The pid was that of the pidfd when the file was opened, if the latter lives still.
         process::pidfd_signal(pidfd.as_fd(), 0)?;
-        Ok(file)
+        Ok((file, place))
     });
-    let file = opened.map_err(|e| step("open the label of the attached process", &e))?;
-    message::send(socket.as_fd(), &Answer::LabelFile, &[file.fd()])
+    let (file, place) = opened.map_err(|e| step("open the label of the attached process", &e))?;
+    let (word, given) = match &place {
+        None => (Answer::LabelFile, file.fd()),
+        Some(place) => (Answer::LabelDirectory, place.as_fd()),
+    };
+    message::send(socket.as_fd(), &word, &[given])
         .map_err(|e| broken("hand the label over", &e))?;
     Ok(file)
 }
@@ -92,13 +110,21 @@ pub fn take(wanted: &LabelOrder, report: &OwnedFd) -> Result<(), Failure> {
     let lost = || SysError::new("recvmsg", "from the caller", Errno::PIPE);
     let answer = || message::receive::<Answer>(report.as_fd())?.ok_or_else(lost);
     let (word, fds) = answer().map_err(|e| heard(&e))?;
-    let fd = fds.into_iter().next().filter(|_| word == Answer::LabelFile);
+    let fd = fds.into_iter().next().ok_or_else(|| heard(&lost()))?;
     let of = match wanted.apparmor {
         true => SecurityModule::Apparmor,
         false => SecurityModule::Selinux,
     };
-    let fd = fd.ok_or_else(|| heard(&lost()))?;
-    if let Err(error) = LabelFile::from_fd(fd, module(of)).write(&wanted.text) {
+    let file = match word {
+        Answer::LabelFile => Ok(LabelFile::from_fd(fd, module(of))),
+        Answer::LabelDirectory => {
+            let file = LabelFile::open_in(fd.as_fd(), module(of), moment(wanted.at_exec));
+            drop(fd);
+            file
+        }
+        Answer::GoOn => return Err(heard(&lost())),
+    };
+    if let Err(error) = file.and_then(|file| file.write(&wanted.text)) {
         let failure = Failure::new(
             FailureKind::Step,
             format!("cannot run under the {of} label '{}'", wanted.text),
@@ -112,6 +138,6 @@ pub fn take(wanted: &LabelOrder, report: &OwnedFd) -> Result<(), Failure> {
     message::send(report.as_fd(), &Word::Labelled, &[]).map_err(|e| heard(&e))?;
     match answer().map_err(|e| heard(&e))? {
         (Answer::GoOn, _) => Ok(()),
-        (Answer::LabelFile, _) => Err(heard(&lost())),
+        (Answer::LabelFile | Answer::LabelDirectory, _) => Err(heard(&lost())),
     }
 }

@@ -96,6 +96,8 @@ pub struct Order {
 pub struct LabelOrder {
     /// AppArmor's; else SELinux'.
     pub apparmor: bool,
+    /// It takes effect when the program is executed; else at once.
+    pub at_exec: bool,
     /// The label.
     pub text: String,
 }

@@ -34,6 +34,8 @@ pub enum Word {
 pub enum Answer {
     /// The file of its label travels along.
     LabelFile,
+    /// The place of that file travels along: the process opens it itself.
+    LabelDirectory,
     /// The label is in force.
     GoOn,
 }
