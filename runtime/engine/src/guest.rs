@@ -57,6 +57,8 @@ pub struct GuestWorld<'a> {
     pub hooks: &'a HookEnvironment,
     /// Descriptors up to this number are the caller's gift (LISTEN_FDS).
     pub last_kept_fd: i32,
+    /// This program, for who stays as a minimal init.
+    pub own_program: Option<OwnedFd>,
     /// Words of the monitor's that came before they were waited for.
     pub inbox: Vec<(ToGuest, Vec<OwnedFd>)>,
 }
@@ -113,6 +115,10 @@ fn become_init(
         let root = Root::open(Path::new("/")).map_err(|e| lost("open its root", &e))?;
         world.root = Some(root);
     }
+    if plan.steps.iter().any(|planned| stays(&planned.step)) {
+        // While /proc is the host's. Without it the init goes on as the copy of the monitor it is.
+        world.own_program = Proc::host().and_then(|proc| proc.own_program()).ok();
+    }
     let total = plan.steps.len() as u32;
     for (index, planned) in plan.steps.iter().enumerate() {
         if planned.side != Side::Guest {
@@ -137,6 +143,11 @@ fn become_init(
         FailureKind::GuestDied,
         "the plan has no program to execute",
     ))
+}
+
+/// Whether this process stays as a minimal init, and the program is another.
+fn stays(step: &Step) -> bool {
+    matches!(step, Step::Exec(program) if program.mini_init)
 }
 
 /// A step's failure: a call, or a story of its own (a hook's).
@@ -267,12 +278,8 @@ fn exec(program: &Program, world: &mut GuestWorld<'_>) -> SysError {
         Err(error) => return error,
     };
     if program.mini_init {
-        return mini_init::run(
-            &prepared.argv,
-            &prepared.env,
-            &world.socket,
-            world.last_kept_fd,
-        );
+        let own_program = world.own_program.take();
+        return mini_init::run(&prepared, own_program, &world.socket, world.last_kept_fd);
     }
     process::exec(&prepared.argv, &prepared.env)
 }

@@ -6,6 +6,7 @@
 use crate::attach;
 use crate::failure::{Failure, FailureKind};
 use crate::message::{self, Report};
+use crate::mini_init;
 use crate::monitor;
 use crate::origin;
 use crate::request::{MonitorRequest, Request};
@@ -40,6 +41,7 @@ fn request_number() -> i32 {
 /// The program's first act: takes its descriptors, closes every other, and becomes what the request
 /// says. Returns the exit code.
 pub fn serve_request() -> i32 {
+    mini_init::go_on(std::env::args_os());
     let report = inherit::take(report_number()).ok();
     let Ok(request) = inherit::take(request_number()) else {
         eprintln!("{PROGRAM}: this program is executed by liblxc and the lxc-* tools, not by hand");

@@ -337,6 +337,20 @@ fn execute_ends_like_its_program() {
     lab.is_as(&before);
 }
 
+/// It was born as a copy of the monitor, whose memory and environment are the caller's.
+#[test]
+fn the_small_init_holds_nothing_of_the_callers() {
+    let test = "the_small_init_holds_nothing_of_the_callers";
+    let Some(lab) = Lab::new(OWNER, test) else {
+        return;
+    };
+    let name = lab.busybox("c1", "");
+    let script = "tr '\\0' '\\n' < /proc/1/environ; tr '\\0' '\\n' < /proc/1/cmdline | head -n 1";
+    let words = ["-n", &name, "--", "/bin/sh", "-c", script];
+    let call = lab.tool("lxc-execute", &words).env("SECRET", "hers");
+    call.run().exits(0).prints("container=lxc\nlxc-init\n");
+}
+
 #[test]
 fn signals_to_a_foreground_monitor_reach_the_program() {
     let test = "signals_to_a_foreground_monitor_reach_the_program";

@@ -124,6 +124,7 @@ pub(super) fn clone_guest(
                 filter: world.filter.as_ref(),
                 hooks: &monitor.hooks,
                 last_kept_fd: crate::launch::last_kept_fd(),
+                own_program: None,
                 inbox: Vec::new(),
             };
             guest::run(plan, guest)

@@ -66,42 +66,61 @@ fn the_callers_keys_are_not_found_inside() {
     let Some(program) = probe::inside(&lab, &name, TEST) else {
         return;
     };
-    let holder = |words: &[&str]| {
-        let call = Call::new(&program).args(["with-key", "hostile-test"]);
-        call.args(words).run()
-    };
     // The key is there for who holds it.
     let program_path = program.to_str().expect("a path in UTF-8");
-    holder(&[program_path, "key", "hostile-test"])
+    with_a_key(&program, &[program_path, "key", "hostile-test"])
         .exits(0)
         .prints("done\n");
-    let tool = |tool: &str| lab.prefix().join("bin").join(tool).display().to_string();
+    start_with_a_key(&lab, &program, &name);
+    let attach = lab.prefix().join("bin/lxc-attach").display().to_string();
     let lxcpath = lab.lxcpath().display().to_string();
-    let init = format!("{PROBE} key hostile-test > /key; exec sleep 1000");
-    holder(&[
-        &tool("lxc-start"),
-        "-P",
-        &lxcpath,
-        "-n",
-        &name,
-        "--",
-        "/bin/sh",
-        "-c",
-        &init,
-    ])
-    .exits(0);
-    let words = ["-n", &name, "--", PROBE, "key", "hostile-test"];
-    let attach = [&tool("lxc-attach"), "-P", &lxcpath];
-    let attach: Vec<&str> = attach
-        .into_iter()
-        .map(|word| word as &str)
-        .chain(words)
-        .collect();
-    holder(&attach).exits(0).prints("ENOKEY\n");
+    let words = ["-P", &lxcpath, "-n", &name, "--", PROBE, "key"];
+    let words: Vec<&str> = [attach.as_str()].into_iter().chain(words).collect();
+    with_a_key(&program, &[words.as_slice(), &["hostile-test"]].concat())
+        .exits(0)
+        .prints("ENOKEY\n");
     lab.inside(&name, &["cat", "/key"])
         .exits(0)
         .prints("ENOKEY\n");
     lab.kill(&name);
+}
+
+/// Who starts can give his session keyring, if that is what the configuration says.
+#[test]
+fn the_starters_keys_are_given_if_that_is_wanted() {
+    const TEST: &str = "the_starters_keys_are_given_if_that_is_wanted";
+    let Some(lab) = Lab::new(OWNER, TEST) else {
+        return;
+    };
+    let name = lab.busybox("c1", "lxc.keyring.session = 1\n");
+    let Some(program) = probe::inside(&lab, &name, TEST) else {
+        return;
+    };
+    start_with_a_key(&lab, &program, &name);
+    lab.inside(&name, &["cat", "/key"])
+        .exits(0)
+        .prints("done\n");
+    lab.kill(&name);
+}
+
+/// Runs `words` by somebody whose session keyring holds a key.
+fn with_a_key(probe: &Path, words: &[&str]) -> Ran {
+    let call = Call::new(probe).args(["with-key", "hostile-test"]);
+    call.args(words).run()
+}
+
+/// Starts a container with such a key, whose init writes to /key whether it finds it.
+#[track_caller]
+fn start_with_a_key(lab: &Lab, probe: &Path, name: &str) {
+    let start = lab.prefix().join("bin/lxc-start").display().to_string();
+    let lxcpath = lab.lxcpath().display().to_string();
+    // What cannot be asked for half: attach finds all of it.
+    let init = format!("{PROBE} key hostile-test > /new; mv /new /key; exec sleep 1000");
+    let words = ["-P", &lxcpath, "-n", name, "--", "/bin/sh", "-c", &init];
+    let words: Vec<&str> = [start.as_str()].into_iter().chain(words).collect();
+    with_a_key(probe, &words).exits(0);
+    let key = lab.lxcpath().join(name).join("rootfs/key");
+    eventually("the init has looked for the key", || key.is_file());
 }
 
 /// Attaches 40 times while a program inside tries the probe's `verb`; how that program ended.
