@@ -32,7 +32,7 @@ impl NamespacesOf {
             let text = retry(|| readlinkat(&self.dir, kind, Vec::with_capacity(64)))
                 .called("readlinkat", args)?;
             *number = number_in(text.as_bytes(), kind)
-                .ok_or_else(|| SysError::new("readlinkat", args(), Errno::BADMSG))?;
+                .map_err(|errno| SysError::new("readlinkat", args(), errno))?;
         }
         Ok(numbers)
     }
@@ -205,10 +205,17 @@ impl Proc {
     }
 }
 
-/// The number in `KIND:[NUMBER]`.
-fn number_in(text: &[u8], kind: &str) -> Option<u64> {
-    let text = str::from_utf8(text).ok()?.strip_prefix(kind)?;
-    text.strip_prefix(":[")?.strip_suffix(']')?.parse().ok()
+/// The number in `KIND:[NUMBER]`; EACCES for no text at all, which is what Linux 5.10 says to who may not
+/// look; EBADMSG for anything else.
+fn number_in(text: &[u8], kind: &str) -> std::result::Result<u64, Errno> {
+    if text.is_empty() {
+        return Err(Errno::ACCESS);
+    }
+    let text = str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.strip_prefix(kind));
+    let number = text.and_then(|text| text.strip_prefix(":[")?.strip_suffix(']')?.parse().ok());
+    number.ok_or(Errno::BADMSG)
 }
 
 /// Field 9 of /proc/PID/stat: the kernel's PF_* flags (0x40: forked but not executed, 4: exiting).
@@ -246,6 +253,19 @@ pub fn pid_of(pidfd: BorrowedFd) -> Result<i32> {
 mod tests {
     use super::*;
     use crate::inroot::tests::both_ways;
+
+    #[test]
+    fn numbers_of_namespaces() {
+        for (text, expected) in [
+            ("pid:[4026531836]", Ok(4_026_531_836)),
+            ("", Err(Errno::ACCESS)),
+            ("pid:[]", Err(Errno::BADMSG)),
+            ("user:[1]", Err(Errno::BADMSG)),
+            ("pid:[1", Err(Errno::BADMSG)),
+        ] {
+            assert_eq!(number_in(text.as_bytes(), "pid"), expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn the_flags_are_found_behind_any_name() {
