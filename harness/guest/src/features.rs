@@ -67,6 +67,7 @@ fn one(watch: &mut Watch, feature: Feature) -> Had {
             process::unshare(NEW_USER).map_err(why)
         }),
         Feature::Uidmap => uidmap(),
+        Feature::Useradd => is_here("/usr/sbin/useradd"),
         Feature::LxcTests => is_here("/usr/bin/lxc-test-exit-code"),
         Feature::Bash => is_here("/bin/bash"),
         Feature::GnuCoreutils => is_here("/opt/gnu/bin/mktemp"),

@@ -326,6 +326,8 @@ pub enum Feature {
     UnprivilegedUserNamespace,
     /// newuidmap and newgidmap.
     Uidmap,
+    /// useradd, usermod and userdel.
+    Useradd,
     /// Debian's test scripts for LXC.
     LxcTests,
     /// The shell that most of those are written for.
