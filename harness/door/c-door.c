@@ -12,7 +12,9 @@
  * LXC_C_DOOR_LXCPATH names another lxcpath than the library's own. LXC_C_DOOR_LOG=FILE has it log to that
  * file before anything else, from the level that LXC_C_DOOR_LEVEL names.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

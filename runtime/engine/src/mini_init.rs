@@ -170,6 +170,9 @@ pub fn go_on(words: impl Iterator<Item = OsString>) {
     let taken = [pidfd, line, socket].map(|number| inherit::take(number).ok());
     // Descriptors that are not there say that nobody has executed it so.
     if let [Some(pidfd), Some(line), Some(socket)] = taken {
+        // Root without a map and without the capability has no business in it either; whoever rules its
+        // user namespace, from inside or as its owner, is not kept out by this. Cannot fail for 0.
+        let _ = process::set_dumpable(false);
         let program = None;
         let born = Born { pid, pidfd, line };
         end(Held {

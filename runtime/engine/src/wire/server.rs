@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use lxc_kernel::events::{Event, Interest, Poller};
+use lxc_kernel::events::{Event, Interest, Poller, poll_one};
 use lxc_kernel::socket;
 use lxc_kernel::{Errno, Result, SysError};
 
@@ -362,7 +362,12 @@ impl Server {
             Ok((request, _)) if !self.has_room_for(&request) => {
                 Outcome::Reply(Reply::failed(Errno::BUSY))
             }
-            Ok((request, fd)) => answer(request, fd, answers),
+            Ok((request, fd)) => {
+                if matches!(request, Request::GetTty { .. }) {
+                    self.let_go_of_terminals(poller, answers);
+                }
+                answer(request, fd, answers)
+            }
         };
         match outcome {
             Outcome::Close => unwatch(poller, &connection),
@@ -380,6 +385,24 @@ impl Server {
                 }
                 self.sent(poller, token, connection, sent, then, answers);
             }
+        }
+    }
+
+    /// Frees the terminals whose clients have gone. Their end may be known to the kernel and not yet to
+    /// us, when the next client was let in with the one before.
+    fn let_go_of_terminals(&mut self, poller: &Poller, answers: &mut dyn Answers) {
+        let left: Vec<u64> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| matches!(connection.phase, Phase::Tty(_)))
+            .filter(|(_, connection)| {
+                let now = Some(Duration::ZERO);
+                poll_one(connection.socket.as_fd(), Interest::READ, now).unwrap_or(false)
+            })
+            .map(|(token, _)| *token)
+            .collect();
+        for token in left {
+            self.close(poller, token, answers);
         }
     }
 
