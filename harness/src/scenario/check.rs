@@ -132,6 +132,9 @@ impl Checker<'_> {
         if let Some(at) = doors_at {
             self.doors(&at, &doors, &steps);
         }
+        if doors.contains(&Door::Tools) {
+            self.tools(&steps);
+        }
         self.everybody_has_steps(subjects_at, &steps);
         let mut own = allowed(self.source, form.after.left_behind, &mut self.wrong);
         own.extend(everywhere.iter().cloned());
@@ -214,6 +217,15 @@ impl Checker<'_> {
         set
     }
 
+    /// Not every verb has a tool.
+    fn tools(&mut self, steps: &[Step]) {
+        let toolless = |step: &&Step| matches!(step.act, super::Act::ConsoleLog(_));
+        if let Some(step) = steps.iter().find(toolless) {
+            let what = format!("no tool reads a console's buffer, as {} does", step.at);
+            self.refuse(&(0..0), what);
+        }
+    }
+
     fn doors(&mut self, at: &Range<usize>, doors: &BTreeSet<Door>, steps: &[Step]) {
         for door in doors.iter().filter(|door| **door != Door::Tools) {
             // The C library is everybody's, the Rust one ours only.
@@ -227,15 +239,6 @@ impl Checker<'_> {
                     format!("the {door}'s door has no {tool}, which {step} names; use a verb");
                 self.refuse(at, what);
             }
-        }
-        let mut toolless = steps
-            .iter()
-            .filter(|step| matches!(step.act, super::Act::ConsoleLog(_)));
-        if doors.contains(&Door::Tools)
-            && let Some(step) = toolless.next()
-        {
-            let what = format!("no tool reads a console's buffer, as {} does", step.at);
-            self.refuse(at, what);
         }
         if !doors.contains(&Door::Library) {
             return;
