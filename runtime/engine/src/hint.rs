@@ -119,6 +119,11 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
             "the target {} is the rootfs itself; name a directory below it, or set lxc.rootfs.path",
             mount.shown()
         ),
+        (Step::Mount(mount), Errno::XDEV) => format!(
+            "the target {} leads through a link inside the rootfs to its proc or sysfs, which only an \
+             entry that names it covers; remove the link there, or write the target as proc/… or sys/…",
+            mount.shown()
+        ),
         (Step::Mount(mount), Errno::NODEV) => {
             format!(
                 "the kernel has no filesystem '{}'; load its module",

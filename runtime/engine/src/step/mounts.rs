@@ -19,6 +19,9 @@ const READ_ONLY: mount::Change = mount::Change {
     recursive: false,
 };
 
+/// What a link of the rootfs may not lead a mount to.
+const BEHIND_A_LINK: &str = "a part of proc or sysfs, behind a link";
+
 /// A directory directly below the root that is no link: /dev, proc and sysfs go nowhere else. Made
 /// if it is missing.
 pub fn real_directory(name: &str, root: &Root) -> Result<OwnedFd> {
@@ -127,7 +130,19 @@ fn attach_entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()
         Some(Create::File) => root.create_file(&planned.target, 0)?,
         None => root.resolve(&planned.target)?,
     };
-    if world.own_root && same_file(root.fd(), target.as_fd())? {
+    if world.own_root {
+        check_target(root, &planned.target, target.as_fd())?;
+    }
+    mount::attach_with(mounted.as_fd(), target.as_fd(), &change_of(options))?;
+    if let Some((wanted, recursive)) = options.propagation {
+        mount::set_propagation_fd(mounted.as_fd(), propagation(wanted), recursive)?;
+    }
+    Ok(())
+}
+
+/// Refuses what the container was never meant to be covered at.
+fn check_target(root: &Root, written: &str, found: BorrowedFd<'_>) -> Result<()> {
+    if same_file(root.fd(), found)? {
         // The container would run on what lies beneath, every attach on what lies above.
         return Err(SysError::new(
             "move_mount",
@@ -135,11 +150,36 @@ fn attach_entry(planned: &PlannedMount, world: &mut GuestWorld<'_>) -> Result<()
             Errno::BUSY,
         ));
     }
-    mount::attach_with(mounted.as_fd(), target.as_fd(), &change_of(options))?;
-    if let Some((wanted, recursive)) = options.propagation {
-        mount::set_propagation_fd(mounted.as_fd(), propagation(wanted), recursive)?;
+    // proc and sysfs tell those inside, and those who join, what is true. The author of the
+    // configuration may cover a part of them, and names it; a link of the rootfs may not choose one.
+    let Some(name) = reserved(found)? else {
+        return Ok(());
+    };
+    let named = is_below(written, name)
+        || match root.resolve_nofollow(written) {
+            Ok(direct) => same_file(direct.as_fd(), found)?,
+            Err(_) => false,
+        };
+    match named {
+        true => Ok(()),
+        false => Err(SysError::new("move_mount", BEHIND_A_LINK, Errno::XDEV)),
     }
-    Ok(())
+}
+
+/// Which directory a filesystem belongs on that tells of the system; nothing for all others.
+fn reserved(found: BorrowedFd<'_>) -> Result<Option<&'static str>> {
+    const SYSFS_MAGIC: rustix::fs::FsWord = 0x6265_6572;
+    let on = rustix::fs::fstatfs(found).map_err(|e| SysError::new("fstatfs", "mount target", e))?;
+    Ok(match on.f_type {
+        rustix::fs::PROC_SUPER_MAGIC => Some("proc"),
+        SYSFS_MAGIC => Some("sys"),
+        _ => None,
+    })
+}
+
+/// Does the way that `path` tells begin with `name`?
+fn is_below(path: &str, name: &str) -> bool {
+    path.split('/').find(|part| !matches!(*part, "" | ".")) == Some(name)
 }
 
 /// The mount that an entry is about: a copy, the mount itself, or a new one.

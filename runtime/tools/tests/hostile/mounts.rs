@@ -89,6 +89,42 @@ const MOUNT_TARGETS: &[Row] = &[
         "lxc.mount.entry = SENTINEL . none bind 0 0",
         Fails("lxc.mount.entry", "rootfs itself"),
     ),
+    // proc and sysfs are covered by who names them, not where a link leads.
+    (
+        &[Link("t", "/proc")],
+        "lxc.mount.entry = SENTINEL t none bind 0 0",
+        Fails("on /t (lxc.mount.entry", "or write the target as proc/"),
+    ),
+    (
+        &[Link("t", "proc")],
+        "lxc.mount.entry = SENTINEL t/sys/net none bind 0 0",
+        Fails("on /t/sys/net (lxc.mount.entry", "through a link"),
+    ),
+    (
+        &[Dir("d"), Link("d/t", "../sys")],
+        "lxc.mount.entry = tmpfs d/t/fs tmpfs create=dir 0 0",
+        Fails("on /d/t/fs (lxc.mount.entry", "through a link"),
+    ),
+    (
+        &[Link("t", "/sys/kernel")],
+        "lxc.mount.entry = SENTINEL t none bind,optional 0 0",
+        Works("test -d /proc/1 -a ! -e /sys/kernel/file"),
+    ),
+    (
+        &[],
+        "lxc.mount.entry = SENTINEL ./proc/sys/net none bind 0 0",
+        Works("test -f /proc/sys/net/file"),
+    ),
+    (
+        &[],
+        "lxc.mount.entry = SENTINEL sys/kernel none bind 0 0",
+        Works("test -f /sys/kernel/file"),
+    ),
+    (
+        &[Dir("d")],
+        "lxc.mount.entry = SENTINEL d/../sys/fs none bind 0 0",
+        Works("test -f /sys/fs/file"),
+    ),
     // A source `relative` to the rootfs does not leave it either.
     (
         &[Link("s", "SENTINEL"), Dir("t")],
