@@ -18,6 +18,10 @@ use viewer::Screen;
 /// a page, which every [`Ring`] has.
 const TURN: usize = 4096;
 
+/// Turns at the end: more than the kernel keeps of a terminal's output (64 KiB), read in pieces that
+/// may be short.
+const LAST_TURNS: usize = 256;
+
 /// What of the console is kept.
 #[derive(Default)]
 pub struct Record {
@@ -97,11 +101,16 @@ impl Console {
         true
     }
 
-    /// Takes what is left to say, now that nobody can say more.
+    /// Takes what is left to say. Processes that outlive init may go on: only what a terminal can hold
+    /// is waited for.
     pub fn drain(&mut self) {
         let now = Some(std::time::Duration::ZERO);
         self.screen.flush();
-        while poll_one(self.master.as_fd(), Interest::READ, now).unwrap_or(false) && self.output() {
+        for _ in 0..LAST_TURNS {
+            let more = poll_one(self.master.as_fd(), Interest::READ, now);
+            if !more.unwrap_or(false) || !self.output() {
+                return;
+            }
             self.screen.flush();
         }
     }
@@ -281,4 +290,64 @@ fn change(
     }
     *told = wanted;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lxc_kernel::pty::{Pty, open_host};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// A console that `viewer` looks at, with memory; and the guest's side.
+    fn console(viewer: Viewer) -> (Console, OwnedFd) {
+        let Pty { master, peer, .. } = open_host().unwrap();
+        pty::raw_mode(peer.as_fd()).unwrap();
+        let guest = peer.try_clone().unwrap();
+        let record = Record {
+            memory: Some(Ring::new(16384).unwrap()),
+            log: None,
+        };
+        (Console::new(master, peer, viewer, record).unwrap(), guest)
+    }
+
+    #[test]
+    fn whoever_writes_on_does_not_keep_the_end_from_coming() {
+        let (mut console, guest) = console(Viewer::Nobody);
+        lxc_kernel::socket::set_nonblocking(guest.as_fd(), true).unwrap();
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !ended.load(Ordering::Relaxed) {
+                        // Full, it is tried again: there is never nothing to read for long.
+                        let _ = rustix::io::write(&guest, &[b'x'; 64]);
+                    }
+                });
+            }
+            console.drain();
+            ended.store(true, Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn a_viewer_that_stalls_loses_bytes_and_memory_does_not() {
+        let (viewer, _never_read) = Viewer::client().unwrap();
+        let (mut console, guest) = console(viewer);
+        // More than a terminal holds of what nobody reads.
+        let mut said = 0;
+        while !console.screen.is_behind() {
+            rustix::io::write(&guest, &[b'a'; 1024]).unwrap();
+            assert!(console.output());
+            said += 1024;
+            assert!(said < 1 << 20, "a terminal without end");
+        }
+        let late = console.deadline().unwrap();
+        console.expire(late);
+        assert!(!console.screen.is_behind());
+        rustix::io::write(&guest, b"and more").unwrap();
+        assert!(console.output());
+        assert!(!console.screen.is_behind(), "it is not waited for again");
+        let memory = console.record.memory.as_ref().unwrap();
+        assert!(memory.content().ends_with(b"aand more"));
+    }
 }

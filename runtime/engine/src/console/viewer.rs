@@ -169,10 +169,14 @@ impl Screen {
     /// Lets go of what it has not taken, if it has had its time.
     pub(super) fn expire(&mut self, now: Instant) {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
-            self.pending.clear();
-            self.waiting_since = None;
-            self.stalled = true;
+            self.let_go();
         }
+    }
+
+    fn let_go(&mut self) {
+        self.pending.clear();
+        self.waiting_since = None;
+        self.stalled = true;
     }
 
     /// Shows the rest, for as long as it has patience with it.
@@ -182,10 +186,10 @@ impl Screen {
                 Some(terminal) => poll_one(terminal, Interest::WRITE, Some(PATIENCE)),
                 None => return,
             };
-            if !ready.unwrap_or(false) {
-                return;
+            match ready.unwrap_or(false) {
+                true => self.show_pending(),
+                false => self.let_go(),
             }
-            self.show_pending();
         }
     }
 }
