@@ -22,8 +22,9 @@ const TOOLS_THERE: &str = "/usr/bin/lxc-";
 const PACKAGES: [&str; 3] = ["lxc", "liblxc1", "liblxc-common"];
 
 /// The tools that scenarios use. Each is a megabyte, so the others stay behind.
-const TOOLS: [&str; 15] = [
+const TOOLS: [&str; 17] = [
     "attach",
+    "autostart",
     "cgroup",
     "console",
     "create",
@@ -32,6 +33,7 @@ const TOOLS: [&str; 15] = [
     "freeze",
     "info",
     "ls",
+    "monitor",
     "start",
     "stop",
     "unfreeze",
@@ -49,9 +51,8 @@ const TREES: [&str; 4] = [
 ];
 
 /// Files of those that only the tools left behind use.
-const LEFT_OUT: [&str; 6] = [
+const LEFT_OUT: [&str; 5] = [
     "/usr/libexec/lxc/lxc-containers",
-    "/usr/libexec/lxc/lxc-monitord",
     "/usr/libexec/lxc/lxc-net",
     "/usr/libexec/lxc/lxc-user-nic",
     "/usr/share/lxc/selinux/",
