@@ -141,3 +141,16 @@ proptest! {
         let _ = config.not_carried_out();
     }
 }
+
+/// A device has a name by its type; saved and read again it must be the same one.
+#[test]
+fn a_name_that_is_cleared_is_that_of_the_type() {
+    for clear in ["lxc.net.0.name =", "lxc.net.0.name = x\nlxc.net.0.name ="] {
+        let mut config = Config::new();
+        let text = format!("lxc.net.0.type = empty\n{clear}");
+        config.parse(&text, "demo/config").expect("it is valid");
+        config.clear("lxc.net.0.name").expect("it is a key");
+        assert_eq!(config.values().net[0].name.as_deref(), Some("lo"));
+        invariants::hold_for_config(&config);
+    }
+}

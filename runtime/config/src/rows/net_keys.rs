@@ -132,17 +132,9 @@ pub(crate) static SUB_KEYS: &[SubKey] = &[
     )
     .takes(&[("lxcbr0", "lxcbr0")])
     .refuses(&["a-name-of-16-byte", "a/b", "a b", ".."]),
-    SubKey::new(
-        "name",
-        "Name inside.",
-        &Scalar {
-            field: nic!(name),
-            parse: interface_name,
-            show: show::text,
-        },
-    )
-    .takes(&[("eth0", "eth0"), ("eth%d", "eth%d")])
-    .refuses(&["a-name-of-16-byte", "a:b"]),
+    SubKey::new("name", "Name inside.", &DeviceName)
+        .takes(&[("eth0", "eth0"), ("eth%d", "eth%d")])
+        .refuses(&["a-name-of-16-byte", "a:b"]),
     SubKey::new(
         "hwaddr",
         "Hardware address inside; each `x` becomes a random digit.",
@@ -450,7 +442,7 @@ impl Setting<NetDevice> for NetType {
         })?;
         *device = NetDevice::new(device.index, input.origin.clone());
         device.kind = Some(kind);
-        device.name = (kind == NetKind::Empty).then(|| "lo".to_owned());
+        device.name = given_name(device.kind);
         Ok(())
     }
 
@@ -460,6 +452,29 @@ impl Setting<NetDevice> for NetType {
 
     fn get(&self, device: &NetDevice) -> Option<String> {
         Some(type_word(device.kind).to_owned())
+    }
+}
+
+/// The name that a device has by its type.
+fn given_name(kind: Option<NetKind>) -> Option<String> {
+    (kind == Some(NetKind::Empty)).then(|| "lo".to_owned())
+}
+
+/// `name`: without one the device has that of its type.
+struct DeviceName;
+
+impl Setting<NetDevice> for DeviceName {
+    fn set(&self, device: &mut NetDevice, input: &Input) -> Result<(), Fault> {
+        device.name = interface_name(input)?;
+        Ok(())
+    }
+
+    fn clear(&self, device: &mut NetDevice) {
+        device.name = given_name(device.kind);
+    }
+
+    fn get(&self, device: &NetDevice) -> Option<String> {
+        device.name.clone()
     }
 }
 
