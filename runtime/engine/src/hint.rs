@@ -14,6 +14,9 @@ pub const CGROUP_NOT_MOVABLE: &str = "the kernel moves a process only for who ma
 /// The remedy for `step` failing with `error`, when there is one worth saying.
 pub fn hint(step: &Step, error: &SysError) -> Option<String> {
     let text = match (step, error.errno) {
+        (Step::Exec(program), _) if program.cwd.is_some() && is_about_a_directory(error) => {
+            "correct lxc.init.cwd: a directory inside the container".into()
+        }
         (Step::Exec(program), Errno::NOENT) => format!(
             "{} is not in the container's rootfs, or its interpreter or libraries are missing there; \
              set lxc.init.cmd or name another program after '--'",
@@ -29,9 +32,6 @@ pub fn hint(step: &Step, error: &SysError) -> Option<String> {
             "{} is not a program of this machine's architecture, nor a script with '#!'",
             program.argv[0]
         ),
-        (Step::Exec(program), Errno::LOOP | Errno::NOTDIR) if program.cwd.is_some() => {
-            "correct lxc.init.cwd: a directory inside the container".into()
-        }
         (Step::CreateVeth(veth), Errno::NODEV) => match &veth.link {
             Some(bridge) => format!(
                 "the bridge {bridge} does not exist; create it ('ip link add {bridge} type bridge') \
@@ -259,4 +259,9 @@ pub fn hint_of_label(module: SecurityModule, errno: Errno) -> Option<&'static st
         }
         _ => None,
     }
+}
+
+/// On the way to an execution only the directory that it begins in is made and entered.
+fn is_about_a_directory(error: &SysError) -> bool {
+    ["mkdirat", "openat", "openat2", "fchdir"].contains(&error.call)
 }

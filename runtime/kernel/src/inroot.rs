@@ -73,9 +73,8 @@ pub(crate) fn below(
 pub(crate) fn mount_id(fd: BorrowedFd) -> std::result::Result<u64, Errno> {
     let path = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
     let text = match file::read_path(Path::new(&path), 64 << 10) {
-        // Its own /proc is closed to a process that nobody may dump; a handle tells as much, where the
-        // filesystem has them.
-        Err(error) if error.is(Errno::ACCESS) => return crate::sys::calls::mount_id(fd),
+        // Its own /proc is closed to a process that nobody may dump.
+        Err(error) if error.is(Errno::ACCESS) => return mount_id_without_proc(fd),
         read => read.map_err(|error| error.errno)?,
     };
     let text = String::from_utf8_lossy(&text);
@@ -83,6 +82,15 @@ pub(crate) fn mount_id(fd: BorrowedFd) -> std::result::Result<u64, Errno> {
         .find_map(|line| line.strip_prefix("mnt_id:"))
         .and_then(|id| id.trim().parse().ok())
         .ok_or(Errno::NODATA)
+}
+
+/// Since Linux 5.8 statx tells; before, a handle does, where the filesystem has them: else EOPNOTSUPP.
+fn mount_id_without_proc(fd: BorrowedFd) -> std::result::Result<u64, Errno> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    match retry(|| statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)) {
+        Ok(found) if found.stx_mask & StatxFlags::MNT_ID.bits() != 0 => Ok(found.stx_mnt_id),
+        _ => crate::sys::calls::mount_id(fd),
+    }
 }
 
 impl Root {

@@ -179,7 +179,7 @@ impl Proc {
         if path.starts_with('/') {
             return Err(Errno::XDEV);
         }
-        let mount = mount_id(self.fd())?;
+        let mount = place(self.fd())?;
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let (last, above) = parts.split_last().ok_or(Errno::NOENT)?;
         let mut dir: Option<OwnedFd> = None;
@@ -190,7 +190,7 @@ impl Proc {
             let here = dir.as_ref().map_or(self.fd.as_fd(), |fd| fd.as_fd());
             let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let found = retry(|| openat(here, name, flags, Mode::empty()))?;
-            if mount_id(found.as_fd())? != mount {
+            if place(found.as_fd())? != mount {
                 return Err(Errno::XDEV);
             }
             dir = Some(found);
@@ -202,6 +202,15 @@ impl Proc {
         }
         step(last, flags)?;
         dir.ok_or(Errno::NOENT)
+    }
+}
+
+/// The mount that a file of /proc is on; of a process that nobody may dump, before Linux 5.8, only the
+/// filesystem: what covers a part of /proc with another part is root's own doing there.
+fn place(fd: BorrowedFd) -> std::result::Result<u64, Errno> {
+    match mount_id(fd) {
+        Err(Errno::OPNOTSUPP) => fstat(fd).map(|found| found.st_dev),
+        told => told,
     }
 }
 

@@ -7,7 +7,7 @@ pub use names::{CgroupNames, used};
 use crate::{HostFacts, Layout, Refusal};
 use lxc_config::{Capabilities, CgroupAccess, CgroupMountKind, CgroupSetting, Located, Values};
 
-use crate::step::CgroupView;
+use crate::step::{CgroupView, HierarchyMount};
 
 /// CAP_SYS_ADMIN.
 const SYS_ADMIN: u32 = 21;
@@ -160,9 +160,11 @@ pub fn view(
             }))
         }
         _ => {
-            let mounts = facts.cgroups.iter().map(|hierarchy| {
-                let name = hierarchy.directory().to_string();
-                (name, hierarchy.unified, hierarchy.controllers.clone())
+            let mounts = facts.cgroups.iter().map(|hierarchy| HierarchyMount {
+                directory: hierarchy.directory().to_string(),
+                unified: hierarchy.unified,
+                controllers: hierarchy.controllers.clone(),
+                copy_of: (!own_namespace).then(|| hierarchy.mount.clone()),
             });
             Ok(Some(CgroupView::Legacy {
                 mounts: mounts.collect(),

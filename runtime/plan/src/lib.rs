@@ -44,4 +44,6 @@ pub use request::StartRequest;
 pub use root::RootfsMountOptions;
 pub use settings::{ProcessSettings, written_paths};
 pub use start::{StartPlan, start};
-pub use step::{CgroupView, ClockOffset, Planned, Program, ResourceLimit, Side, Step, TtyPlan};
+pub use step::{
+    CgroupView, ClockOffset, HierarchyMount, Planned, Program, ResourceLimit, Side, Step, TtyPlan,
+};

@@ -335,6 +335,21 @@ pub struct TtyPlan {
     pub keep_devpts: bool,
 }
 
+/// One hierarchy of a [`CgroupView::Legacy`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HierarchyMount {
+    /// Name of its directory.
+    pub directory: String,
+    /// cgroup v2.
+    pub unified: bool,
+    /// Controllers, named ones with `name=`.
+    pub controllers: Vec<String>,
+    /// Where the host has it: a copy of that mount is what a container sees that shares the host's
+    /// cgroup namespace. Mounted anew, it would take its options (`nsdelegate`) from the host's too.
+    /// Without: mounted anew, for a namespace of its own.
+    pub copy_of: Option<String>,
+}
+
 /// What is mounted on /sys/fs/cgroup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CgroupView {
@@ -345,8 +360,8 @@ pub enum CgroupView {
     },
     /// A tmpfs with one mount per hierarchy.
     Legacy {
-        /// Directory name, v2, controllers.
-        mounts: Vec<(String, bool, Vec<String>)>,
+        /// The hierarchies.
+        mounts: Vec<HierarchyMount>,
         /// Read-only.
         read_only: bool,
     },

@@ -231,8 +231,8 @@ fn shared_mounts_arrive_after_the_switch() {
 #[case(false, "hybrid", "cgroup:mixed", Ok("bound rw below ro"))]
 #[case(false, "v1", "cgroup:ro", Ok("bound ro below ro"))]
 #[case(false, "v1", "cgroup", Ok("bound rw below rw"))]
-#[case(false, "hybrid", "cgroup-full:mixed", Ok("fresh rw"))]
-#[case(false, "hybrid", "cgroup-full:ro", Ok("fresh ro"))]
+#[case(false, "hybrid", "cgroup-full:mixed", Ok("copied rw"))]
+#[case(false, "hybrid", "cgroup-full:ro", Ok("copied ro"))]
 #[case(false, "hybrid", "cgroup2", Err("a cgroup namespace of its own"))]
 #[case(false, "v2", "cgroup:ro", Err("a cgroup namespace of its own"))]
 #[case(false, "none", "cgroup:ro", Ok("none"))]
@@ -257,7 +257,10 @@ fn views_of_cgroups(
             Some(CgroupView::Unified { read_only }) => format!("v2 {}", access(read_only)),
             Some(CgroupView::Legacy { read_only, mounts }) => {
                 assert_eq!(mounts.len(), facts.cgroups.len());
-                format!("fresh {}", access(read_only))
+                let copies = mounts.iter().filter(|one| one.copy_of.is_some()).count();
+                assert!([0, mounts.len()].contains(&copies));
+                let how = if copies > 0 { "copied" } else { "fresh" };
+                format!("{how} {}", access(read_only))
             }
             Some(CgroupView::Bound {
                 above_read_only,

@@ -4,7 +4,7 @@ use crate::guest::GuestWorld;
 use crate::step::mounts::LOCKED_DOWN;
 use lxc_config::attr;
 use lxc_kernel::{Errno, Result, SysError, inroot::Root, mount};
-use lxc_plan::{CgroupView, HierarchyFact};
+use lxc_plan::{CgroupView, HierarchyFact, HierarchyMount};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -13,13 +13,14 @@ pub fn mount(view: &CgroupView, world: &mut GuestWorld<'_>) -> Result<()> {
     let target = world.root()?.resolve_nofollow("sys/fs/cgroup")?;
     match view {
         CgroupView::Unified { read_only } => {
-            hierarchy(true, &[], *read_only, target.as_fd()).map(drop)
+            let whole = mounted_anew(true, &[], access(*read_only))?;
+            mount::attach(whole.as_fd(), target.as_fd())
         }
         CgroupView::Legacy { mounts, read_only } => {
             let inside = Root::from_fd(tmpfs(target.as_fd())?);
-            for (name, unified, controllers) in mounts {
-                let place = inside.mkdirs(name, 0o755)?;
-                hierarchy(*unified, controllers, *read_only, place.as_fd())?;
+            for hierarchy in mounts {
+                let place = inside.mkdirs(&hierarchy.directory, 0o755)?;
+                attach(hierarchy, access(*read_only), place.as_fd())?;
             }
             Ok(())
         }
@@ -35,7 +36,7 @@ pub fn mount(view: &CgroupView, world: &mut GuestWorld<'_>) -> Result<()> {
                 };
                 let place = directories(fact, &path, &above, &inside)?;
                 let own = mount::Change {
-                    set: LOCKED_DOWN | if *read_only { attr::RDONLY } else { 0 },
+                    set: access(*read_only),
                     ..mount::Change::default()
                 };
                 let cgroup = same_directory(fact, &path, held)?;
@@ -53,13 +54,24 @@ fn tmpfs(target: BorrowedFd<'_>) -> Result<OwnedFd> {
     Ok(tmpfs)
 }
 
-fn hierarchy(
-    unified: bool,
-    controllers: &[String],
-    read_only: bool,
-    target: BorrowedFd<'_>,
-) -> Result<OwnedFd> {
-    let attrs = LOCKED_DOWN | if read_only { attr::RDONLY } else { 0 };
+fn access(read_only: bool) -> u64 {
+    LOCKED_DOWN | if read_only { attr::RDONLY } else { 0 }
+}
+
+fn attach(hierarchy: &HierarchyMount, attrs: u64, place: BorrowedFd<'_>) -> Result<()> {
+    let Some(path) = &hierarchy.copy_of else {
+        let mounted = mounted_anew(hierarchy.unified, &hierarchy.controllers, attrs)?;
+        return mount::attach(mounted.as_fd(), place);
+    };
+    let copy = mount::clone_tree(None, Path::new(path), false)?;
+    let change = mount::Change {
+        set: attrs,
+        ..mount::Change::default()
+    };
+    mount::attach_with(copy.as_fd(), place, &change)
+}
+
+fn mounted_anew(unified: bool, controllers: &[String], attrs: u64) -> Result<OwnedFd> {
     let fstype = if unified { "cgroup2" } else { "cgroup" };
     let mut options = match unified {
         true => Vec::new(),
@@ -69,9 +81,7 @@ fn hierarchy(
     if !unified && controllers.iter().all(|c| c.starts_with("name=")) {
         options.insert(0, "none".into());
     }
-    let mounted = mount::new_mount(fstype, Some(fstype), &options, attrs)?;
-    mount::attach(mounted.as_fd(), target)?;
-    Ok(mounted)
+    mount::new_mount(fstype, Some(fstype), &options, attrs)
 }
 
 /// The directories down to the container's cgroup, with `change` made to all above it; gives the place
