@@ -164,6 +164,20 @@ mod tests {
         })
     }
 
+    /// What both kinds of hosts are to tell, but for the disks.
+    fn busy(disk: Disk) -> Usage {
+        Usage {
+            name: "c1".to_owned(),
+            cpu: 3_000_000_000,
+            cpu_sys: 200,
+            cpu_user: 100,
+            disk,
+            memory: 4096,
+            memory_swap: 8192,
+            kernel_memory: 1024,
+        }
+    }
+
     #[test]
     fn v1() {
         let usage = of(&[
@@ -188,17 +202,7 @@ mod tests {
             total_bytes: 33,
             operations: 5,
         };
-        let expected = Usage {
-            name: "c1".to_owned(),
-            cpu: 3_000_000_000,
-            cpu_sys: 200,
-            cpu_user: 100,
-            disk,
-            memory: 4096,
-            memory_swap: 8192,
-            kernel_memory: 1024,
-        };
-        assert_eq!(usage, expected);
+        assert_eq!(usage, busy(disk));
     }
 
     #[test]
@@ -222,17 +226,7 @@ mod tests {
             total_bytes: 13,
             operations: 7,
         };
-        let expected = Usage {
-            name: "c1".to_owned(),
-            cpu: 3_000_000_000,
-            cpu_sys: 200,
-            cpu_user: 100,
-            disk,
-            memory: 4096,
-            memory_swap: 8192,
-            kernel_memory: 1024,
-        };
-        assert_eq!(usage, expected);
+        assert_eq!(usage, busy(disk));
     }
 
     #[test]
